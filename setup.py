@@ -1,4 +1,4 @@
-"""Packs `configs/`, `tools/` and `model-index.yml` into the package, as `mmsits/.mim`; all else stands in pyproject.toml.
+"""Packs `configs/`, `tools/` and `model-index.yml` into the package, as `mmsits/.mim`; the rest is in pyproject.toml.
 
 OpenMMLab's programs look for a package's configs in its `.mim` folder (`mmsits::utae/….py` in a config's `_base_`).
 A wheel gets copies; an editable install gets links, so that a config edited in the checkout is the one that is used.
