@@ -1,0 +1,9 @@
+"""mmsits: satellite image time series for MMSegmentation.
+
+Importing the package registers its datasets, transforms, models, hooks and metrics in the registries of mmseg.
+"""
+
+from . import datasets, models, structures
+from .version import __version__
+
+__all__ = ['__version__', 'datasets', 'models', 'structures']

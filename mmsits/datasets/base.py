@@ -1,0 +1,190 @@
+"""`SeriesDataset`: what every dataset of satellite image time series shares."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from .samplers import DrawIndex
+
+EPOCH = datetime.date(1970, 1, 1)
+
+
+class Sensor(NamedTuple):
+    """What the files of one sensor hold.
+
+    Attributes:
+        bands: Band names in the order of the file.
+        unit: Unit of the stored numbers, such as 'reflectance x 10000' or 'dB'.
+    """
+
+    bands: tuple[str, ...]
+    unit: str
+
+
+def day_number(date: datetime.date) -> int:
+    """Days since 1970-01-01."""
+    return (date - EPOCH).days
+
+
+def day_to_date(day: int) -> datetime.date:
+    """The date that lies `day` days after 1970-01-01."""
+    return EPOCH + datetime.timedelta(days=int(day))
+
+
+def resolve_season_start(season_start: str, days: np.ndarray) -> int:
+    """The reference date of a sample.
+
+    Args:
+        season_start: A date 'YYYY-MM-DD', the same for all samples, or a recurring day 'MM-DD': then the latest such day
+            that is not after the median date of the series, so that each sample is counted from its own season.
+        days: The sample's dates, days since 1970-01-01, shape (T,), T ≥ 1.
+
+    Returns:
+        Days since 1970-01-01.
+
+    Raises:
+        ValueError: If `season_start` is neither form.
+    """
+    try:
+        if len(season_start) == 10:
+            return day_number(datetime.date.fromisoformat(season_start))
+        median = day_to_date(int(np.median(days)))
+        month, day = (int(part) for part in season_start.split('-'))
+        start = datetime.date(median.year, month, day)
+    except ValueError as error:
+        raise ValueError(
+            f"season_start={season_start!r} is not a date: give 'YYYY-MM-DD' (fixed) or 'MM-DD' (recurring, not 02-29)."
+        ) from error
+    if start > median:
+        start = datetime.date(median.year - 1, month, day)
+    return day_number(start)
+
+
+class SeriesDataset(BaseDataset):
+    """Base of the datasets: a sample is a dict of sensors, each an `ImageSeries`, with one label map.
+
+    A subclass sets `SENSORS`, `METAINFO` (`classes`, `palette`) and writes `load_data_list`, which returns for each
+    sample a dict with `sample_id`, `season_start` (days since 1970-01-01), `series` (sensor -> dict with `path` and
+    `days`) and `label_path`; and `load_statistics` where its files hold statistics.
+
+    The pipeline receives this dict with three keys more: `sensors_info` (sensor -> dict with `bands`, `file_bands`,
+    `unit`), `ignored_labels` (label values that become 255), and `rng`, the generator of this very draw, from which alone transforms take random numbers. It is
+    seeded from the seed of the run and the number of the draw when the index is a `DrawIndex`, else from the dataset's
+    own seed and the index, so a test set's random choices are the same in every run.
+
+    Args:
+        data_root: Folder of the dataset.
+        sensors: Sensors to load, keys of `SENSORS`.
+        bands: Bands by name for some sensors, in the order the model wants: `dict(s2=('B04', 'B08'))`. The others give
+            all bands of their files.
+        season_start: Reference date, 'YYYY-MM-DD' or recurring 'MM-DD' (see `resolve_season_start`).
+        ignored_classes: Classes, by name or index, that are neither trained nor scored (label 255).
+        statistics_in_sample: Hand the dataset's own statistics on with every sample, so that it is normalised with
+            these instead of the model's (what the published PASTIS loader does with validation and test sets).
+        seed: Seed for samples that are asked for by a plain index.
+        pipeline: Transforms.
+        **kwargs: As in mmengine's `BaseDataset`; `max_refetch` is always 0: a bad sample raises and is never replaced.
+
+    Raises:
+        ValueError: If a sensor, band or class does not exist; the message lists those that do.
+    """
+
+    SENSORS: ClassVar[dict[str, Sensor]] = {}
+
+    def __init__(
+        self,
+        data_root: str = '',
+        sensors: Sequence[str] = ('s2',),
+        bands: Mapping[str, Sequence[str]] | None = None,
+        season_start: str = '01-01',
+        ignored_classes: Sequence[str | int] = (),
+        statistics_in_sample: bool = False,
+        seed: int = 0,
+        pipeline: Sequence[Any] = (),
+        **kwargs: Any,
+    ) -> None:
+        self.sensors = tuple(sensors)
+        self.season_start = season_start
+        self.statistics_in_sample = statistics_in_sample
+        self.seed = seed
+        self.sensors_info = self._resolve_sensors(dict(bands or {}))
+        kwargs['max_refetch'] = 0
+        self._statistics: dict[str, dict[str, list[float]]] = {}
+        self._ignored_classes = tuple(ignored_classes)
+        super().__init__(data_root=str(data_root), pipeline=list(pipeline), **kwargs)
+
+    def full_init(self) -> None:
+        """Read the index of the dataset, its statistics and the class table (mmengine calls it once)."""
+        if self._fully_initialized:
+            return
+        self.ignored_labels = self._resolve_ignored_classes()
+        super().full_init()
+        self._statistics = self.load_statistics()
+        self._metainfo.update(
+            bands={sensor: info['bands'] for sensor, info in self.sensors_info.items()},
+            units={sensor: info['unit'] for sensor, info in self.sensors_info.items()},
+            season_start=self.season_start,
+            statistics=self._statistics,
+        )
+
+    def load_statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Mean and standard deviation per band, in the order and unit of the loaded bands, where the dataset has them.
+
+        Returns:
+            sensor -> dict(mean=[C], std=[C]); a sensor without known statistics is absent.
+        """
+        return {}
+
+    @property
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Statistics of this dataset, as `load_statistics` read them."""
+        return self._statistics
+
+    def prepare_data(self, idx: int) -> Any:
+        """Read and transform one sample.
+
+        Args:
+            idx: A plain index or a `DrawIndex`.
+
+        Returns:
+            What the pipeline makes of the sample.
+        """
+        info = self.get_data_info(int(idx))
+        seed, draw = (idx.seed, idx.draw) if isinstance(idx, DrawIndex) else (self.seed, int(idx))
+        info['rng'] = np.random.default_rng([seed, draw])
+        info['sensors_info'] = self.sensors_info
+        info['ignored_labels'] = self.ignored_labels
+        if self.statistics_in_sample:
+            info['statistics'] = self._statistics
+        return self.pipeline(info)
+
+    def _resolve_sensors(self, bands: dict[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+        unknown = [name for name in (*self.sensors, *bands) if name not in self.SENSORS]
+        if unknown:
+            raise ValueError(f'{type(self).__name__} has no sensor {unknown}; it has {sorted(self.SENSORS)}.')
+        return {sensor: self._resolve_bands(sensor, bands.get(sensor)) for sensor in self.sensors}
+
+    def _resolve_bands(self, sensor: str, wanted: Sequence[str] | None) -> dict[str, Any]:
+        held = self.SENSORS[sensor]
+        chosen = held.bands if wanted is None else tuple(wanted)
+        unknown = [band for band in chosen if band not in held.bands]
+        if unknown:
+            raise ValueError(f'{type(self).__name__}: sensor {sensor!r} has no band {unknown}; it has {held.bands}.')
+        return {'bands': chosen, 'file_bands': held.bands, 'unit': held.unit}
+
+    def _resolve_ignored_classes(self) -> tuple[int, ...]:
+        classes = self._metainfo.get('classes', ())
+        indices = []
+        for name in self._ignored_classes:
+            if isinstance(name, int) and 0 <= name < len(classes):
+                indices.append(name)
+            elif name in classes:
+                indices.append(classes.index(name))
+            else:
+                raise ValueError(f'ignored_classes: no class {name!r}; the classes are {list(classes)}.')
+        return tuple(indices)

@@ -1,0 +1,5 @@
+"""Batching and normalisation on the device."""
+
+from .series_data_preprocessor import SeriesDataPreprocessor
+
+__all__ = ["SeriesDataPreprocessor"]

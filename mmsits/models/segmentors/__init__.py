@@ -1,0 +1,5 @@
+"""Segmentors for image time series."""
+
+from .temporal_encoder_decoder import TemporalEncoderDecoder
+
+__all__ = ["TemporalEncoderDecoder"]

@@ -1,0 +1,271 @@
+"""`TemporalEncoderDecoder`: to image series what mmseg's `EncoderDecoder` is to images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+from mmsits.structures import ImageSeries, pixels_exist
+
+Inputs = dict[str, ImageSeries]
+
+
+class _Labels(NamedTuple):
+    """The one attribute of mmseg's data sample that its heads read when they compute a loss."""
+
+    gt_sem_seg: PixelData
+
+
+@MODELS.register_module()
+class TemporalEncoderDecoder(BaseSegmentor):
+    """Segmentation of image time series: a temporal backbone, one of mmseg's decode heads, and auxiliary heads.
+
+    Args:
+        backbone: Config of a network that maps a dict of `ImageSeries` to a tuple of feature maps (N, C, H, W), highest
+            resolution first.
+        decode_head: Config of any of mmseg's decode heads (with BatchNorm, a map of 1×1 needs batches of two or more).
+        neck: Config of an mmseg neck between the two.
+        auxiliary_head: Config, or list of configs, of further heads that only help to train.
+        train_cfg: Kept for mmseg's tools; unused.
+        test_cfg: `dict(mode='whole')`, or `dict(mode='slide', crop_size=(h, w), stride=(h, w))`: windows of `crop_size`
+            pixels every `stride` pixels; where they overlap their scores are blended with weights that fall off towards
+            the window's edges.
+        data_preprocessor: Config of `SeriesDataPreprocessor`.
+        pretrained: Kept for mmseg's tools; must be None (weights come with `load_from`).
+        init_cfg: As in mmengine.
+
+    Raises:
+        ValueError: If a config names a mode, window or input that cannot work.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        decode_head: dict[str, Any],
+        neck: dict[str, Any] | None = None,
+        auxiliary_head: dict[str, Any] | list[dict[str, Any]] | None = None,
+        train_cfg: dict[str, Any] | None = None,
+        test_cfg: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        pretrained: str | None = None,
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        if pretrained is not None:
+            raise ValueError('`pretrained` is not used here: give the weights as `load_from`.')
+        self.backbone = MODELS.build(backbone)
+        if neck is not None:
+            self.neck = MODELS.build(neck)
+        self.decode_head = MODELS.build(decode_head)
+        self.align_corners = self.decode_head.align_corners
+        self.num_classes = self.decode_head.num_classes
+        self.out_channels = self.decode_head.out_channels
+        if auxiliary_head is not None:
+            heads = auxiliary_head if isinstance(auxiliary_head, list) else [auxiliary_head]
+            self.auxiliary_head = nn.ModuleList(MODELS.build(head) for head in heads)
+        self.train_cfg = train_cfg
+        self.test_cfg = _checked_test_cfg(test_cfg)
+
+    def forward(
+        self,
+        inputs: Inputs,
+        targets: Tensor | None = None,
+        metas: list[dict[str, Any]] | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Run the network.
+
+        Args:
+            inputs: sensor -> ImageSeries, batched and normalised (see `SeriesDataPreprocessor`).
+            targets: Labels (N, 1, H, W) int64, 255 where ignored.
+            metas: One dict per sample.
+            mode: 'loss' (dict of losses), 'predict' (see `predict`) or 'tensor' (logits).
+
+        Returns:
+            Depends on the mode.
+
+        Raises:
+            ValueError: If the mode is unknown, or labels are missing in mode 'loss'.
+        """
+        if mode == 'loss':
+            if targets is None:
+                raise ValueError('Training needs labels, but the batch has no `targets`.')
+            return self.loss(inputs, targets)
+        if mode == 'predict':
+            return self.predict(inputs, targets, metas)
+        if mode == 'tensor':
+            return self._forward(inputs)
+        raise ValueError(f"mode={mode!r}: expected 'loss', 'predict' or 'tensor'.")
+
+    def extract_feat(self, inputs: Inputs) -> tuple[Tensor, ...]:
+        """Feature maps of the backbone (and neck), highest resolution first."""
+        self._check_size(inputs)
+        features = self.backbone(inputs)
+        return self.neck(features) if self.with_neck else features
+
+    def encode_decode(self, inputs: Inputs, metas: list[dict[str, Any]] | None = None) -> Tensor:
+        """Class scores (N, K, H, W) of whole inputs, at the size of the label map."""
+        logits = self.decode_head(self.extract_feat(inputs))
+        size = self._output_size(inputs)
+        if logits.shape[-2:] == size:
+            return logits
+        return resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
+
+    def loss(self, inputs: Inputs, targets: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        """Losses of the decode head (`decode.…`) and the auxiliary heads (`aux_0.…`)."""
+        features = self.extract_feat(inputs)
+        labels = [_Labels(PixelData(data=target)) for target in targets]
+        losses = _head_losses(self.decode_head, features, labels, 'decode')
+        if self.with_auxiliary_head:
+            for i, head in enumerate(self.auxiliary_head):
+                losses.update(_head_losses(head, features, labels, f'aux_{i}'))
+        return losses
+
+    @torch.no_grad()
+    def predict(  # type: ignore[override]
+        self, inputs: Inputs, targets: Tensor | None = None, metas: list[dict[str, Any]] | None = None
+    ) -> list[dict[str, Any]]:
+        """Predict a batch.
+
+        Returns:
+            A list with one dict for the whole batch: `logits` (N, K, H, W), `prediction` (N, H, W) int64, `targets`
+            (N, H, W) or None, `observed` (N, H, W) bool, True where a pixel has at least one valid date, and `metas`.
+            `mmsits.structures.to_data_samples` splits it into mmseg's data samples.
+        """
+        logits = self.inference(inputs)
+        size = logits.shape[-2:]
+        return [
+            {
+                'logits': logits,
+                'prediction': self._classes(logits),
+                'targets': None if targets is None else targets.squeeze(1),
+                'observed': _observed(inputs, size),
+                'metas': [{} for _ in logits] if metas is None else metas,
+            }
+        ]
+
+    def inference(self, inputs: Inputs) -> Tensor:
+        """Class scores (N, K, H, W), whole or by sliding windows as `test_cfg` says."""
+        if self.test_cfg['mode'] == 'slide':
+            return self.slide_inference(inputs)
+        return self.encode_decode(inputs)
+
+    def slide_inference(self, inputs: Inputs) -> Tensor:
+        """Class scores (N, K, H, W) from overlapping windows, blended.
+
+        A window's weight falls linearly from its centre to its edges, where a network sees least context; the weights
+        are divided by their sum, so a field that all windows agree on stays as it is. Sensors of 1×1 pixel (weather,
+        say) are handed to every window.
+
+        Raises:
+            ValueError: If sensors differ in height and width.
+        """
+        height, width = _map_size(inputs)
+        _check_same_grid(inputs, (height, width))
+        crop = (min(self.test_cfg['crop_size'][0], height), min(self.test_cfg['crop_size'][1], width))
+        first = next(iter(inputs.values())).values
+        total = first.new_zeros(first.shape[0], self.out_channels, height, width)
+        weights = first.new_zeros(height, width)
+        falloff = _falloff(crop[0], first)[:, None] * _falloff(crop[1], first)[None, :]
+        for rows, columns in _windows((height, width), crop, self.test_cfg['stride']):
+            logits = self.encode_decode(_cut(inputs, rows, columns))
+            total[..., rows, columns] += logits * falloff
+            weights[rows, columns] += falloff
+        return total / weights
+
+    def _forward(self, inputs: Inputs, *_: Any) -> Tensor:  # type: ignore[override]
+        return self.encode_decode(inputs)
+
+    def _classes(self, logits: Tensor) -> Tensor:
+        if self.out_channels > 1:
+            return logits.argmax(1)
+        threshold = self.decode_head.threshold
+        return (logits.sigmoid() > (0.3 if threshold is None else threshold)).squeeze(1).long()
+
+    def _output_size(self, inputs: Inputs) -> tuple[int, int]:
+        # A backbone that pools a parcel's pixels (S×1) gives one label.
+        return (1, 1) if getattr(self.backbone, 'pools_space', False) else _map_size(inputs)
+
+    def _check_size(self, inputs: Inputs) -> None:
+        smallest = getattr(self.backbone, 'min_size', 1)
+        height, width = _map_size(inputs)
+        if min(height, width) < smallest:
+            raise ValueError(
+                f'{type(self.backbone).__name__} takes patches of at least {smallest}×{smallest} pixels; the batch is '
+                f'{height}×{width}. Use a pixel-wise backbone for parcels and single pixels.'
+            )
+
+
+def _head_losses(head: nn.Module, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str) -> dict[str, Tensor]:
+    return add_prefix(head.loss_by_feat(head(features), labels), prefix)
+
+
+def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
+    cfg = dict(test_cfg or {'mode': 'whole'})
+    mode = cfg.get('mode')
+    if mode == 'whole':
+        return cfg
+    if mode != 'slide' or 'crop_size' not in cfg or 'stride' not in cfg:
+        raise ValueError(f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w).")
+    for stride, crop in zip(cfg['stride'], cfg['crop_size'], strict=True):
+        if not 0 < stride <= crop:
+            raise ValueError(f'test_cfg: stride {cfg["stride"]} must be positive and at most crop_size {cfg["crop_size"]}.')
+    return cfg
+
+
+def _map_size(inputs: Inputs) -> tuple[int, int]:
+    sizes = [tuple(series.values.shape[-2:]) for series in inputs.values()]
+    return max(size[0] for size in sizes), max(size[1] for size in sizes)
+
+
+def _observed(inputs: Inputs, size: tuple[int, int]) -> Tensor:
+    observed = torch.zeros((), dtype=torch.bool, device=next(iter(inputs.values())).valid.device)
+    for series in inputs.values():
+        seen = pixels_exist(series.valid)
+        if tuple(seen.shape[-2:]) not in ((1, 1), tuple(size)):
+            seen = seen.flatten(1).any(1)[:, None, None]
+        observed = observed | seen
+    return observed.expand(-1, *size)
+
+
+def _check_same_grid(inputs: Inputs, size: tuple[int, int]) -> None:
+    for sensor, series in inputs.items():
+        if tuple(series.values.shape[-2:]) not in ((1, 1), size):
+            raise ValueError(
+                f'Sliding windows need all sensors on one grid of {size[0]}×{size[1]} pixels, but {sensor!r} has '
+                f'{series.values.shape[-2]}×{series.values.shape[-1]}: resample it when loading.'
+            )
+
+
+def _cut(inputs: Inputs, rows: slice, columns: slice) -> Inputs:
+    def window(tensor: Tensor) -> Tensor:
+        return tensor if tensor.shape[-2:] == (1, 1) else tensor[..., rows, columns]
+
+    return {
+        sensor: ImageSeries(window(series.values), series.days, window(series.valid)) for sensor, series in inputs.items()
+    }
+
+
+def _windows(size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    for top in _starts(size[0], crop[0], stride[0]):
+        for left in _starts(size[1], crop[1], stride[1]):
+            yield slice(top, top + crop[0]), slice(left, left + crop[1])
+
+
+def _starts(length: int, crop: int, stride: int) -> list[int]:
+    starts = list(range(0, length - crop, stride))
+    # The last window ends at the border instead of reaching over it.
+    return [*starts, length - crop]
+
+
+def _falloff(length: int, like: Tensor) -> Tensor:
+    ramp = torch.arange(1, length + 1, device=like.device, dtype=like.dtype)
+    return torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
