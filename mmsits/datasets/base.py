@@ -40,8 +40,8 @@ def resolve_season_start(season_start: str, days: np.ndarray) -> int:
     """The reference date of a sample.
 
     Args:
-        season_start: A date 'YYYY-MM-DD', the same for all samples, or a recurring day 'MM-DD': then the latest such day
-            that is not after the median date of the series, so that each sample is counted from its own season.
+        season_start: A date 'YYYY-MM-DD', the same for all samples, or a recurring day 'MM-DD': then the latest such
+            day that is not after the median date of the series, so that each sample is counted from its own season.
         days: The sample's dates, days since 1970-01-01, shape (T,), T ≥ 1.
 
     Returns:
@@ -73,8 +73,8 @@ class SeriesDataset(BaseDataset):
     `days`) and `label_path`; and `load_statistics` where its files hold statistics.
 
     The pipeline receives this dict with three keys more: `sensors_info` (sensor -> dict with `bands`, `file_bands`,
-    `unit`), `ignored_labels` (label values that become 255), and `rng`, the generator of this very draw, from which alone transforms take random numbers. It is
-    seeded from the seed of the run and the number of the draw when the index is a `DrawIndex`, else from the dataset's
+    `unit`), `ignored_labels` (label values that become 255), and `rng`, the generator of this very draw, from which
+    alone transforms take random numbers. It is seeded from the seed of the run and the number of the draw when the index is a `DrawIndex`, else from the dataset's
     own seed and the index, so a test set's random choices are the same in every run.
 
     Args:

@@ -25,6 +25,7 @@ class DrawIndex(int):
     seed: int
 
     def __new__(cls, index: int, draw: int, seed: int) -> DrawIndex:
+        """An index with its draw; `int` is immutable, so the attributes are set here."""
         self = super().__new__(cls, index)
         self.draw = draw
         self.seed = seed

@@ -2,5 +2,6 @@
 
 from .image_series import ImageSeries, dates_exist, pixels_exist, select_dates
 from .prediction import to_data_samples
+from .sample_meta import SampleMeta
 
-__all__ = ['ImageSeries', 'dates_exist', 'pixels_exist', 'select_dates', 'to_data_samples']
+__all__ = ['ImageSeries', 'SampleMeta', 'dates_exist', 'pixels_exist', 'select_dates', 'to_data_samples']

@@ -7,13 +7,15 @@ from typing import Any
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
+from .sample_meta import SampleMeta
+
 
 def to_data_samples(prediction: dict[str, Any]) -> list[SegDataSample]:
     """Split one batch's prediction into mmseg's data samples.
 
     Args:
         prediction: What `TemporalEncoderDecoder.predict` returns for a batch: `logits` (N, K, H, W), `prediction`
-            (N, H, W), `targets` (N, H, W) or None, `metas` list of N dicts.
+            (N, H, W), `targets` (N, H, W) or None, `metas` N `SampleMeta`.
 
     Returns:
         N samples with `seg_logits`, `pred_sem_seg`, `gt_sem_seg` where labels are known, and the sample's meta
@@ -32,7 +34,7 @@ def to_data_samples(prediction: dict[str, Any]) -> list[SegDataSample]:
     return samples
 
 
-def _own_size(meta: dict[str, Any], batch_size: tuple[int, int]) -> tuple[int, int]:
+def _own_size(meta: SampleMeta, batch_size: tuple[int, int]) -> tuple[int, int]:
     # A parcel's pixel set of S×1 is mapped to 1×1, smaller than its input.
     height, width = meta.get('img_shape', batch_size)
     return min(height, batch_size[0]), min(width, batch_size[1])

@@ -2,4 +2,4 @@
 
 from .series_data_preprocessor import SeriesDataPreprocessor
 
-__all__ = ["SeriesDataPreprocessor"]
+__all__ = ['SeriesDataPreprocessor']

@@ -11,14 +11,14 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from mmseg.registry import MODELS
 
-from mmsits.structures import ImageSeries
+from mmsits.structures import ImageSeries, SampleMeta
 
 EPOCH = datetime.date(1970, 1, 1)
 
 
 @MODELS.register_module()
 class SeriesDataPreprocessor(BaseDataPreprocessor):
-    """Turn what the loader hands over into a batch: cast, pad in time and space, normalise, count days from the reference.
+    """Turn what the loader hands over into a batch: cast, pad, normalise, count days from the reference date.
 
     Values travel as the integers of the files and become float32 here. Ragged series are padded at the end of time with
     invalid dates (value 0 after normalisation, day 0), ragged patches at the bottom and right with invalid pixels and
@@ -85,7 +85,9 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
             )
         means, stds = torch.tensor(list(mean)), torch.tensor(list(std))
         if not (torch.isfinite(means).all() and torch.isfinite(stds).all() and (stds > 0).all()):
-            raise ValueError(f'Sensor {sensor!r}: means must be finite, standard deviations > 0: {list(mean)}, {list(std)}.')
+            raise ValueError(
+                f'Sensor {sensor!r}: means must be finite, standard deviations > 0: {list(mean)}, {list(std)}.'
+            )
         self.get_buffer(f'mean_{sensor}').copy_(means)
         self.get_buffer(f'std_{sensor}').copy_(stds)
 
@@ -93,8 +95,8 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         """Make a batch.
 
         Args:
-            data: `inputs` (sensor -> ImageSeries of lists of N tensors, or of tensors with a leading N), `metas` (list of
-                N dicts with `season_start`), and where labels are known `targets` (list of N tensors (1, H, W)).
+            data: `inputs` (sensor -> ImageSeries of lists of N tensors, or of tensors with a leading N), `metas` (N
+                `SampleMeta` with `season_start`), and where labels are known `targets` (list of N tensors (1, H, W)).
             training: Whether the batch is trained on; then a series without any valid date is refused.
 
         Returns:
@@ -102,8 +104,8 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         """
         if training:
             self._refuse_unobserved(data)
-        data = self.cast_data(data)  # type: ignore[assignment]
-        metas = data['metas']
+        data = self.cast_data(data)
+        metas = list(data['metas'])
         starts = self._reference_days(metas)
         inputs = {
             sensor: self._batch_series(sensor, series, starts, metas) for sensor, series in data['inputs'].items()
@@ -113,14 +115,14 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
             batch['targets'] = stack_targets(data['targets'])
         return batch
 
-    def _reference_days(self, metas: list[dict[str, Any]]) -> torch.Tensor:
+    def _reference_days(self, metas: Sequence[SampleMeta]) -> torch.Tensor:
         if self.reference_day is not None:
             return torch.full((len(metas), 1), self.reference_day, dtype=torch.int32, device=self.device)
         starts = [[meta['season_start']] for meta in metas]
         return torch.tensor(starts, dtype=torch.int32, device=self.device)
 
     def _batch_series(
-        self, sensor: str, series: ImageSeries, starts: torch.Tensor, metas: list[dict[str, Any]]
+        self, sensor: str, series: ImageSeries, starts: torch.Tensor, metas: Sequence[SampleMeta]
     ) -> ImageSeries:
         if sensor not in self.sensors:
             raise ValueError(f'The model takes the sensors {sorted(self.sensors)}, the dataset gives {sensor!r} too.')
@@ -129,7 +131,7 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         if bands != self.sensors[sensor]:
             raise ValueError(
                 f'Sensor {sensor!r}: the model takes {self.sensors[sensor]} bands, the batch has {bands} '
-                f"(first sample {metas[0].get('sample_id')!r}). Choose the dataset's bands or the model's in the config."
+                f'(first sample {metas[0].get("sample_id")!r}). Make the bands of the dataset and of the model agree.'
             )
         mean, std = self._statistics_of(sensor, metas)
         valid = stacked.valid
@@ -138,8 +140,8 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         days = torch.where(stacked.days == PADDED_DAY, 0, stacked.days - starts)
         return ImageSeries(values, days, valid)
 
-    def _statistics_of(self, sensor: str, metas: list[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
-        if sensor in metas[0].get('statistics', {}):
+    def _statistics_of(self, sensor: str, metas: Sequence[SampleMeta]) -> tuple[torch.Tensor, torch.Tensor]:
+        if sensor in metas[0].get('statistics', ()):
             mean = torch.tensor([meta['statistics'][sensor]['mean'] for meta in metas], device=self.device)
             std = torch.tensor([meta['statistics'][sensor]['std'] for meta in metas], device=self.device)
             return mean[:, None, :, None, None], std[:, None, :, None, None]
@@ -161,7 +163,7 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         for i, meta in enumerate(data['metas']):
             if not any(bool(valid[i].any()) for valid in valids):
                 raise ValueError(
-                    f"Sample {meta.get('sample_id')!r} has no valid observation on any date of any sensor, so nothing "
+                    f'Sample {meta.get("sample_id")!r} has no valid observation on any date of any sensor, so nothing '
                     'can be learned from it. Remove it, or widen the window of days or the cloud threshold.'
                 )
 

@@ -2,4 +2,4 @@
 
 from .temporal_encoder_decoder import TemporalEncoderDecoder
 
-__all__ = ["TemporalEncoderDecoder"]
+__all__ = ['TemporalEncoderDecoder']

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
-from mmsits.structures import ImageSeries, pixels_exist
+from mmsits.structures import ImageSeries, SampleMeta, pixels_exist
 
 Inputs = dict[str, ImageSeries]
 
@@ -78,7 +78,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
         self,
         inputs: Inputs,
         targets: Tensor | None = None,
-        metas: list[dict[str, Any]] | None = None,
+        metas: Sequence[SampleMeta] | None = None,
         mode: str = 'tensor',
     ) -> Any:
         """Run the network.
@@ -86,7 +86,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
         Args:
             inputs: sensor -> ImageSeries, batched and normalised (see `SeriesDataPreprocessor`).
             targets: Labels (N, 1, H, W) int64, 255 where ignored.
-            metas: One dict per sample.
+            metas: One per sample.
             mode: 'loss' (dict of losses), 'predict' (see `predict`) or 'tensor' (logits).
 
         Returns:
@@ -111,7 +111,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
         features = self.backbone(inputs)
         return self.neck(features) if self.with_neck else features
 
-    def encode_decode(self, inputs: Inputs, metas: list[dict[str, Any]] | None = None) -> Tensor:
+    def encode_decode(self, inputs: Inputs, *_: Any) -> Tensor:
         """Class scores (N, K, H, W) of whole inputs, at the size of the label map."""
         logits = self.decode_head(self.extract_feat(inputs))
         size = self._output_size(inputs)
@@ -131,7 +131,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
 
     @torch.no_grad()
     def predict(  # type: ignore[override]
-        self, inputs: Inputs, targets: Tensor | None = None, metas: list[dict[str, Any]] | None = None
+        self, inputs: Inputs, targets: Tensor | None = None, metas: Sequence[SampleMeta] | None = None
     ) -> list[dict[str, Any]]:
         """Predict a batch.
 
@@ -148,7 +148,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
                 'prediction': self._classes(logits),
                 'targets': None if targets is None else targets.squeeze(1),
                 'observed': _observed(inputs, size),
-                'metas': [{} for _ in logits] if metas is None else metas,
+                'metas': [SampleMeta() for _ in logits] if metas is None else metas,
             }
         ]
 
@@ -181,7 +181,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
             weights[rows, columns] += falloff
         return total / weights
 
-    def _forward(self, inputs: Inputs, *_: Any) -> Tensor:  # type: ignore[override]
+    def _forward(self, inputs: Inputs, *_: Any) -> Tensor:
         return self.encode_decode(inputs)
 
     def _classes(self, logits: Tensor) -> Tensor:
@@ -204,7 +204,9 @@ class TemporalEncoderDecoder(BaseSegmentor):
             )
 
 
-def _head_losses(head: nn.Module, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str) -> dict[str, Tensor]:
+def _head_losses(
+    head: nn.Module, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str
+) -> dict[str, Tensor]:
     return add_prefix(head.loss_by_feat(head(features), labels), prefix)
 
 
@@ -214,10 +216,14 @@ def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
     if mode == 'whole':
         return cfg
     if mode != 'slide' or 'crop_size' not in cfg or 'stride' not in cfg:
-        raise ValueError(f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w).")
+        raise ValueError(
+            f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w)."
+        )
     for stride, crop in zip(cfg['stride'], cfg['crop_size'], strict=True):
         if not 0 < stride <= crop:
-            raise ValueError(f'test_cfg: stride {cfg["stride"]} must be positive and at most crop_size {cfg["crop_size"]}.')
+            raise ValueError(
+                f'test_cfg: stride {cfg["stride"]} must be positive and at most crop_size {cfg["crop_size"]}.'
+            )
     return cfg
 
 
@@ -250,7 +256,8 @@ def _cut(inputs: Inputs, rows: slice, columns: slice) -> Inputs:
         return tensor if tensor.shape[-2:] == (1, 1) else tensor[..., rows, columns]
 
     return {
-        sensor: ImageSeries(window(series.values), series.days, window(series.valid)) for sensor, series in inputs.items()
+        sensor: ImageSeries(window(series.values), series.days, window(series.valid))
+        for sensor, series in inputs.items()
     }
 
 
