@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import PixelData
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
@@ -119,7 +120,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
             return logits
         return resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
 
-    def loss(self, inputs: Inputs, targets: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+    def loss(self, inputs: Inputs, targets: Tensor) -> dict[str, Tensor]:
         """Losses of the decode head (`decode.…`) and the auxiliary heads (`aux_0.…`)."""
         features = self.extract_feat(inputs)
         labels = [_Labels(PixelData(data=target)) for target in targets]
@@ -130,7 +131,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
         return losses
 
     @torch.no_grad()
-    def predict(  # type: ignore[override]
+    def predict(
         self, inputs: Inputs, targets: Tensor | None = None, metas: Sequence[SampleMeta] | None = None
     ) -> list[dict[str, Any]]:
         """Predict a batch.
@@ -205,7 +206,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
 
 
 def _head_losses(
-    head: nn.Module, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str
+    head: BaseDecodeHead, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str
 ) -> dict[str, Tensor]:
     return add_prefix(head.loss_by_feat(head(features), labels), prefix)
 
@@ -232,7 +233,7 @@ def _map_size(inputs: Inputs) -> tuple[int, int]:
     return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
-def _observed(inputs: Inputs, size: tuple[int, int]) -> Tensor:
+def _observed(inputs: Inputs, size: torch.Size) -> Tensor:
     observed = torch.zeros((), dtype=torch.bool, device=next(iter(inputs.values())).valid.device)
     for series in inputs.values():
         seen = pixels_exist(series.valid)
