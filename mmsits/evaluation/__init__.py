@@ -1,0 +1,10 @@
+"""How good is a prediction: one confusion matrix, and every figure that follows from it."""
+
+from mmsits.evaluation.segmentation_metric import (
+    SegmentationScores,
+    SeriesSegmentationMetric,
+    confusion_matrix,
+    scores,
+)
+
+__all__ = ['SegmentationScores', 'SeriesSegmentationMetric', 'confusion_matrix', 'scores']
