@@ -74,9 +74,9 @@ class SeriesDataset(BaseDataset):
 
     The pipeline receives this dict with three keys more: `sensors_info` (sensor -> dict with `bands`, `file_bands`,
     `unit`), `ignored_labels` (label values that become 255), and `rng`, the generator of this very draw, from which
-    alone transforms take random numbers. It is seeded from the seed of the run and the number of the draw when the index
-    is a `DrawIndex`, else from the dataset's own seed and the index, so a test set's random choices are the same in
-    every run.
+    alone transforms take random numbers. It is seeded from the seed of the run and the number of the draw when the
+    index is a `DrawIndex`, else from the dataset's own seed and the index, so a test set's random choices are the same
+    in every run.
 
     Args:
         data_root: Folder of the dataset.
