@@ -1,0 +1,27 @@
+"""Transforms of image series, one concern per file."""
+
+from .formatting import PackSeriesInputs
+from .instances import LoadPASTISInstances
+from .loading import LoadSeries, LoadSeriesLabels
+from .radiometric import DropChannels, JitterValues, ScaleReflectance
+from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90
+from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+
+__all__ = [
+    'CropDays',
+    'DropChannels',
+    'DropDates',
+    'JitterValues',
+    'LoadPASTISInstances',
+    'LoadSeries',
+    'LoadSeriesLabels',
+    'PackSeriesInputs',
+    'SampleDates',
+    'ScaleReflectance',
+    'SelectDate',
+    'SeriesCenterCrop',
+    'SeriesRandomCrop',
+    'SeriesRandomFlip',
+    'SeriesRandomRotate90',
+    'ShiftDays',
+]
