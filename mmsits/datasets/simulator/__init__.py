@@ -1,0 +1,46 @@
+"""Simulator of satellite image time series of farmland with known truth.
+
+See docs/simulator.md. It needs NumPy and SciPy only, and nothing else of mmsits.
+"""
+
+from .layouts import LAYOUTS, ProgressPrinter, is_finished, write_pastis
+from .phenology import CROPS, GrowthCycle, LandCover, double_logistic
+from .picture import draw_season
+from .region import (
+    BACKGROUND,
+    CLASS_NAMES,
+    DEFAULT_CLASSES,
+    VOID,
+    RegionConfig,
+    SimulatedRegion,
+    simulate_region,
+)
+from .sensors import CHANNELS, SENSORS, multilook_speckle
+from .spectra import BANDS
+from .weather import CLEAR, CLOUD_COVERED, SHADOW
+
+__all__ = [
+    'BACKGROUND',
+    'BANDS',
+    'CHANNELS',
+    'CLASS_NAMES',
+    'CLEAR',
+    'CLOUD_COVERED',
+    'CROPS',
+    'DEFAULT_CLASSES',
+    'LAYOUTS',
+    'SENSORS',
+    'SHADOW',
+    'VOID',
+    'GrowthCycle',
+    'LandCover',
+    'ProgressPrinter',
+    'RegionConfig',
+    'SimulatedRegion',
+    'double_logistic',
+    'draw_season',
+    'is_finished',
+    'multilook_speckle',
+    'simulate_region',
+    'write_pastis',
+]

@@ -1,0 +1,143 @@
+"""Simulate satellite image time series of farmland with known truth.
+
+    python tools/dataset_converters/simulate.py data/simulated --patches 40 --patch-size 32 --seed 0
+
+See docs/simulator.md.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+if __name__ == '__main__':
+    # Lets the tool run from a checkout that is not installed.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from mmsits.datasets.simulator import (
+    CLASS_NAMES,
+    CROPS,
+    DEFAULT_CLASSES,
+    LAYOUTS,
+    SENSORS,
+    ProgressPrinter,
+    RegionConfig,
+    SimulatedRegion,
+    draw_season,
+    is_finished,
+    simulate_region,
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    defaults = RegionConfig()
+    parser = argparse.ArgumentParser(
+        description='Simulate satellite image time series of farmland with known truth.',
+        epilog='Crops: ' + ', '.join(f'{number} {crop.name}' for number, crop in CROPS.items()) + '.',
+    )
+    add = parser.add_argument
+    add('out', type=Path, help='folder of the data set')
+    add('--layout', choices=sorted(LAYOUTS), default='pastis', help='layout of the files (default: %(default)s)')
+    add('--patches', type=int, default=40, help='number of patches (default: %(default)s)')
+    add('--patch-size', type=int, default=128, help='side of a patch in pixels of 10 m (default: %(default)s)')
+    add('--folds', type=int, default=5, help='number of folds (default: %(default)s)')
+    add('--seed', type=int, default=0, help='seed of all random numbers (default: %(default)s)')
+    add('--season-start', default=defaults.season_start, help='first day (default: %(default)s)')
+    add('--season-end', default=None, help='last day, included (default: a year less a day after the start)')
+    add('--shift-days', type=float, default=0.0, help='days by which all vegetation is late (default: %(default)s)')
+    add('--dates', type=int, default=None, help='most Sentinel-2 dates to keep (default: all)')
+    add('--s1-dates', type=int, default=None, help='most dates of each Sentinel-1 pass to keep (default: all)')
+    add('--sensors', nargs='+', choices=SENSORS, default=['s2'], help='sensors (default: s2)')
+    add('--classes', nargs='+', type=int, default=list(DEFAULT_CLASSES), help='crops, as PASTIS numbers')
+    add('--proportions', nargs='+', type=float, default=None, help='relative areas of the crops, one for each')
+    add('--field-size', type=float, default=defaults.field_size, help='mean field in hectares (default: %(default)s)')
+    add('--cloud-cover', type=float, default=defaults.cloud_cover, help='mean, 0 to 1 (default: %(default)s)')
+    add('--pixel-noise', type=float, default=defaults.pixel_noise, help='relative noise (default: %(default)s)')
+    add('--label-noise', type=float, default=0.0, help='share of parcels with a wrong label (default: %(default)s)')
+    add('--annotated-share', type=float, default=1.0, help='share of parcels with a label (default: %(default)s)')
+    add('--picture', type=Path, default=None, help='also draw a picture of the season to this file')
+    add('--overwrite', action='store_true', help='replace a data set simulated with other options')
+    return parser
+
+
+def make_config(arguments: argparse.Namespace) -> RegionConfig:
+    """Turn the arguments into the configuration of a region just large enough for the patches.
+
+    Raises:
+        ValueError: If an argument makes no sense; the message says which.
+    """
+    if arguments.patches < 1 or arguments.patch_size < 8:
+        raise ValueError(
+            f'--patches must be 1 or more and --patch-size 8 or more, not {arguments.patches}'
+            f' and {arguments.patch_size}.'
+        )
+    if not 1 <= arguments.folds <= arguments.patches:
+        raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
+    rows = max(1, math.isqrt(arguments.patches))
+    columns = math.ceil(arguments.patches / rows)
+    return RegionConfig(
+        height=rows * arguments.patch_size,
+        width=columns * arguments.patch_size,
+        season_start=arguments.season_start,
+        season_end=arguments.season_end,
+        seed=arguments.seed,
+        classes=tuple(arguments.classes),
+        proportions=None if arguments.proportions is None else tuple(arguments.proportions),
+        field_size=arguments.field_size,
+        temporal_shift_days=arguments.shift_days,
+        cloud_cover=arguments.cloud_cover,
+        pixel_noise=arguments.pixel_noise,
+        sensors=tuple(arguments.sensors),
+        s2_dates=arguments.dates,
+        s1_dates=arguments.s1_dates,
+        label_noise=arguments.label_noise,
+        annotated_share=arguments.annotated_share,
+    )
+
+
+def describe(region: SimulatedRegion) -> str:
+    """Return a few lines on what was simulated."""
+    config = region.config
+    farmed = region.true_class[region.true_class > 0]
+    shares = ', '.join(f'{CLASS_NAMES[n]} {(farmed == n).mean():.0%}' for n in sorted(config.classes))
+    lines = [f'{config.height} x {config.width} pixels, {len(region.parcel_class) - 1} parcels: {shares}']
+    for sensor, dates in region.dates.items():
+        lines.append(f'{sensor}: {len(dates)} dates from {dates[0]} to {dates[-1]}')
+    return '\n'.join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.picture is not None and 's2' not in options.sensors:
+        parser.error('--picture needs the sensor s2')
+    there = is_finished(options.out)
+    try:
+        config = make_config(options)
+        region = simulate_region(config)
+        print(describe(region), flush=True)
+        LAYOUTS[options.layout](
+            region,
+            options.out,
+            patch_size=options.patch_size,
+            folds=options.folds,
+            patches=options.patches,
+            overwrite=options.overwrite,
+            progress=ProgressPrinter(lambda line: print(line, flush=True)),
+        )
+    except (ValueError, FileExistsError) as error:
+        parser.error(str(error))
+    size = sum(path.stat().st_size for path in options.out.rglob('*') if path.is_file())
+    reused = there and not options.overwrite
+    print(f'{options.out}: {options.patches} patches, {size / 1e6:.1f} MB' + (', already complete' if reused else ''))
+    if options.picture is not None:
+        print(f'Drawing {options.picture}', flush=True)
+        options.picture.parent.mkdir(parents=True, exist_ok=True)
+        draw_season(region, options.picture)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
