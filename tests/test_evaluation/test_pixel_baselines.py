@@ -1,0 +1,65 @@
+"""Pixel baselines: interpolation from valid dates, tables, counts."""
+
+import numpy as np
+import torch
+
+from mmsits.evaluation.pixel_baselines import (
+    PixelTable,
+    classifier_confusion,
+    interpolate_to_grid,
+    majority_confusion,
+    pixel_table,
+    random_forest,
+    season_grid,
+)
+from mmsits.structures import ImageSeries, SampleMeta
+
+
+def test_interpolation_agrees_with_numpy_for_every_pixel():
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.choice(200, 12, replace=False))
+    values, valid = rng.integers(0, 9000, (12, 3, 40)), rng.random((12, 40)) < 0.5
+    valid[:, 7] = False
+    grid = np.arange(-20, 230, 13)
+    filled = interpolate_to_grid(values, days, valid, grid)
+    for pixel in range(40):
+        for band in range(3):
+            seen = valid[:, pixel]
+            expected = (
+                np.interp(grid, days[seen], values[seen, band, pixel]) if seen.any() else np.full(len(grid), np.nan)
+            )
+            np.testing.assert_allclose(filled[:, band, pixel], expected, rtol=1e-5)
+
+
+class FourSamples:
+    """Samples of 3×2 pixels whose reflectance is ten times their class, with a clouded date of nonsense values."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        targets = torch.tensor([[[0, 1], [2, 255], [1, i % 3]]], dtype=torch.uint8)
+        values = (10 * targets[0]).to(torch.int16).expand(5, 2, 3, 2).clone()
+        valid = torch.ones(5, 1, 1, dtype=torch.bool)
+        values[2], valid[2] = 9999, False
+        series = ImageSeries(values, torch.arange(5, dtype=torch.int32) * 20 + 1000 * i, valid)
+        return dict(inputs={'s2': series}, targets=targets, metas=SampleMeta(season_start=1000 * i))
+
+
+def test_table_holds_labelled_pixels_in_season_days_without_clouds():
+    dataset = FourSamples()
+    grid = season_grid(dataset, step=10)
+    np.testing.assert_array_equal(grid, np.arange(0, 81, 10))
+    table = pixel_table(dataset, grid)
+    assert table.features.shape == (4 * 5, len(grid) * 2)
+    np.testing.assert_array_equal(table.features, np.repeat(10.0 * table.labels[:, None], len(grid) * 2, axis=1))
+    assert len(pixel_table(dataset, grid, max_pixels=8).labels) == 8
+
+
+def test_confusions_of_majority_and_forest():
+    table = pixel_table(FourSamples(), np.arange(0, 80, 20))
+    forest = classifier_confusion(random_forest(trees=10), table, table, 3)
+    np.testing.assert_array_equal(forest, np.diag(np.bincount(table.labels)))
+    majority = majority_confusion(PixelTable(table.features, np.array([2, 2, 1])), table, 3)
+    np.testing.assert_array_equal(majority[:, 2], np.bincount(table.labels))
+    assert majority[:, :2].sum() == 0
