@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.errors import DataError
-from mmsits.structures import ImageSeries
+from mmsits.structures import ImageSeries, SampleMeta
 
 META_KEYS = ('sample_id', 'season_start', 'paths', 'img_shape', 'window', 'statistics')
 
@@ -23,7 +23,7 @@ class PackSeriesInputs(BaseTransform):
 
     Required keys: inputs, sample_id, season_start. Optional keys: targets, and those of ``meta_keys``.
     Returns a new dict: inputs (sensor to ImageSeries of tensors: values (T,C,H,W), days (T,) int32, valid (T,H,W) or
-    (T,1,1)), targets ((1,H,W) uint8, absent without labels), metas.
+    (T,1,1)), targets ((1,H,W) uint8, absent without labels), metas (a SampleMeta).
 
     Args:
         meta_keys: what goes into ``metas`` where the sample has it.
@@ -37,7 +37,8 @@ class PackSeriesInputs(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Pack the sample."""
-        packed: dict = dict(inputs={}, metas={key: results[key] for key in self.meta_keys if key in results})
+        known = {key: results[key] for key in self.meta_keys if key in results}
+        packed: dict = dict(inputs={}, metas=SampleMeta(**known))
         for sensor, series in results['inputs'].items():
             values = _own(series.values)
             if values.dtype.kind == 'f':

@@ -50,7 +50,7 @@ def resolution_ratios(results: dict) -> dict[str, int]:
         ratio = height // h
         if ratio < 1 or (h * ratio, w * ratio) != (height, width):
             raise DataError(
-                f'{sensor} has {h}×{w} pixels, which does not divide the sample size {height}×{width} by a whole number',
+                f'{sensor}: {h}×{w} pixels do not divide the sample size {height}×{width} by a whole number',
                 path=results.get('paths', {}).get(sensor),
                 sample_id=results.get('sample_id'),
                 hint='Resample the sensor to the grid of the targets.',
