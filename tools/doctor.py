@@ -272,4 +272,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    # After the installed packages: lets it run in a checkout that is not installed, and changes nothing elsewhere.
+    sys.path.append(str(ROOT))
     sys.exit(main())
