@@ -3,7 +3,7 @@
 Importing the package registers its datasets, transforms, models, hooks and metrics in the registries of mmseg.
 """
 
-from . import datasets, models, structures
+from . import datasets, engine, evaluation, models, structures, visualization
 from .version import __version__
 
-__all__ = ['__version__', 'datasets', 'models', 'structures']
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models', 'structures', 'visualization']

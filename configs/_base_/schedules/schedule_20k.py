@@ -1,0 +1,10 @@
+# Adam at a constant learning rate for 20000 iterations.
+optimizer = dict(type='Adam', lr=1e-3)
+optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
+param_scheduler = []
+
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=1000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+
+default_hooks = dict(checkpoint=dict(type='SeriesCheckpointHook', interval=1000))

@@ -1,0 +1,41 @@
+"""Training and testing: checkpoints, hooks, preparation of configs.
+
+Importing it makes mmengine write files atomically and read checkpoints strictly.
+"""
+
+from mmsits.engine.checkpoint import find_resumable, load_strictly, register_strict_loaders, trust_checkpoints
+from mmsits.engine.config import load_config, prepare_config
+from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
+from mmsits.engine.files import AtomicLocalBackend, register_atomic_backend, write_atomically
+from mmsits.engine.hooks import (
+    CheckpointContractHook,
+    DatasetContractHook,
+    PredictionDrawingHook,
+    SeriesCheckpointHook,
+    StatefulHook,
+    StepSeedHook,
+)
+
+register_atomic_backend()
+register_strict_loaders()
+
+__all__ = [
+    'AtomicLocalBackend',
+    'CheckpointContractHook',
+    'CheckpointError',
+    'ConfigError',
+    'DatasetContractHook',
+    'DiskWriteError',
+    'PredictionDrawingHook',
+    'SeriesCheckpointHook',
+    'StatefulHook',
+    'StepSeedHook',
+    'find_resumable',
+    'load_config',
+    'load_strictly',
+    'prepare_config',
+    'register_atomic_backend',
+    'register_strict_loaders',
+    'trust_checkpoints',
+    'write_atomically',
+]

@@ -1,0 +1,272 @@
+"""From a config file and a command line to a config that a Runner takes: checked, completed for this machine."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.dist import is_distributed
+from mmengine.registry import init_default_scope
+from mmseg.registry import DATASETS
+
+from mmsits.engine.checkpoint import find_resumable
+from mmsits.engine.errors import ConfigError
+
+# Makes `mmsits::…` usable in `_base_`.
+MODULE2PACKAGE['mmsits'] = 'mmsits'
+
+#: What mmengine's Runner reads from the top level of a config.
+RUNNER_KEYS = frozenset(
+    {
+        'model',
+        'work_dir',
+        'train_dataloader',
+        'val_dataloader',
+        'test_dataloader',
+        'train_cfg',
+        'val_cfg',
+        'test_cfg',
+        'auto_scale_lr',
+        'optim_wrapper',
+        'param_scheduler',
+        'val_evaluator',
+        'test_evaluator',
+        'default_hooks',
+        'custom_hooks',
+        'data_preprocessor',
+        'load_from',
+        'resume',
+        'launcher',
+        'env_cfg',
+        'log_processor',
+        'log_level',
+        'visualizer',
+        'vis_backends',
+        'default_scope',
+        'randomness',
+        'experiment_name',
+        'custom_imports',
+        'model_wrapper_cfg',
+        'sync_bn',
+        'find_unused_parameters',
+        'activation_checkpointing',
+        'efficient_conv_bn_eval',
+        'compile',
+        'tta_model',
+        'tta_pipeline',
+    }
+)
+#: Names by which the library's configs keep a value that they use more than once.
+VARIABLES = frozenset(
+    {
+        'data_root',
+        'fold',
+        'dataset_type',
+        'train_pipeline',
+        'val_pipeline',
+        'test_pipeline',
+        'classes',
+        'num_classes',
+        'palette',
+        'metainfo',
+        'sensors',
+        'bands',
+        'in_channels',
+        'crop_size',
+        'norm_cfg',
+        'act_cfg',
+        'optimizer',
+        'batch_size',
+        'num_workers',
+        'max_iters',
+        'val_interval',
+        'season_start',
+        'reference_date',
+        'statistics',
+        'ignored_classes',
+        'backend_args',
+        'source_root',
+        'target_root',
+        'source_pipeline',
+        'target_pipeline',
+        'evaluator',
+    }
+)
+#: What is handed on from the top level to every dataset.
+HANDED_ON = ('data_root', 'fold')
+_SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file, apply overrides from the command line, check its top level, hand on root and fold.
+
+    Args:
+        path: A config in Python, YAML or JSON.
+        options: Overrides by dotted key, as in `--cfg-options`.
+
+    Raises:
+        ConfigError: If the file does not exist, or a key at the top level is unknown.
+    """
+    if not Path(path).is_file():
+        raise ConfigError(f'there is no config {path}')
+    cfg = Config.fromfile(str(path))
+    if options:
+        cfg.merge_from_dict(dict(options))
+    check_keys(cfg)
+    hand_on(cfg)
+    return cfg
+
+
+def check_keys(cfg: Mapping[str, Any]) -> None:
+    """Refuse keys at the top level that nobody reads: mmengine would ignore them in silence.
+
+    Names that begin with an underscore or end in `_pipeline` are taken as variables of the config.
+
+    Raises:
+        ConfigError: Names the key and the nearest known one.
+    """
+    known = RUNNER_KEYS | VARIABLES
+    for key in cfg:
+        if key in known or key.startswith('_') or key.endswith('_pipeline'):
+            continue
+        nearest = difflib.get_close_matches(key, known, n=1)
+        meant = f', did you mean {nearest[0]!r}?' if nearest else '.'
+        raise ConfigError(
+            f'unknown key {key!r} at the top level of the config{meant} If it is a variable of your own, begin '
+            f"its name with an underscore ('_{key}')."
+        )
+
+
+def hand_on(cfg: MutableMapping[str, Any]) -> None:
+    """Give every dataset the `data_root` and `fold` of the config's top level.
+
+    A variable of a config file is put in where the file is read, so a later value (of a child config or
+    `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, named
+    views) are reached too; `fold` goes to those that take it.
+
+    Args:
+        cfg: Changed in place.
+    """
+    if cfg.get('default_scope'):
+        init_default_scope(cfg['default_scope'])
+    for split in _SPLITS:
+        for dataset in _datasets((cfg.get(split) or {}).get('dataset')):
+            for key in HANDED_ON:
+                if key in cfg and _takes(dataset, key):
+                    dataset[key] = cfg[key]
+
+
+def _datasets(node: Any) -> Iterator[MutableMapping[str, Any]]:
+    """The dicts below `node` that describe a dataset which reads files."""
+    if isinstance(node, Sequence) and not isinstance(node, str):
+        for item in node:
+            yield from _datasets(item)
+    elif isinstance(node, MutableMapping):
+        inner = [node[key] for key in ('dataset', 'datasets', 'views') if key in node]
+        if 'type' in node and not inner:
+            yield node
+        else:
+            for item in inner if 'type' in node else node.values():
+                yield from _datasets(item)
+
+
+def _takes(dataset: Mapping[str, Any], key: str) -> bool:
+    if key in dataset or key == 'data_root':
+        return True
+    cls = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
+    mro = cls.__mro__ if inspect.isclass(cls) else ()
+    return any(key in inspect.signature(base.__init__).parameters for base in mro if '__init__' in vars(base))
+
+
+def prepare_config(
+    cfg: Config,
+    work_dir: str | None = None,
+    launcher: str = 'none',
+    amp: bool = False,
+    seed: int | None = None,
+    resume: str | None = None,
+) -> Config:
+    """Complete a config for a run on this machine.
+
+    Args:
+        cfg: From `load_config`; changed in place.
+        work_dir: Folder of the run; default the config's own, else `work_dirs/<name of the config>`.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'; without a GPU, processes meet through gloo.
+        amp: Train with automatic mixed precision.
+        seed: Seed of the run.
+        resume: 'auto' for the newest readable checkpoint of `work_dir` (none: start from the beginning), or a path.
+
+    Returns:
+        `cfg`.
+
+    Raises:
+        ConfigError: If a request cannot be met on this machine.
+    """
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename or 'run').stem)
+    cfg.launcher = launcher
+    if seed is not None:
+        cfg.setdefault('randomness', {})['seed'] = seed
+    if amp:
+        _switch_amp_on(cfg)
+    if not torch.cuda.is_available():
+        _prepare_cpu(cfg)
+    _find_checkpoint(cfg, resume)
+    return cfg
+
+
+def _switch_amp_on(cfg: Config) -> None:
+    if not torch.cuda.is_available():
+        raise ConfigError('--amp: mixed precision needs a GPU, and there is none here')
+    wrapper = cfg.get('optim_wrapper')
+    if wrapper is None or wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ConfigError(f'--amp takes the optimizer wrapper OptimWrapper, the config has {wrapper and wrapper.type}')
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _prepare_cpu(cfg: Config) -> None:
+    randomness = cfg.setdefault('randomness', {})
+    randomness.setdefault('seed', 0)
+    randomness.setdefault('deterministic', True)
+    # Filling fresh memory is for finding bugs, and slow.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    if cfg.launcher == 'none':
+        return
+    if cfg.launcher != 'pytorch':
+        raise ConfigError(f'--launcher {cfg.launcher} needs GPUs; on CPU use --launcher pytorch (tools/dist_train.sh)')
+    if not is_distributed():
+        torch.distributed.init_process_group('gloo')
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    # mmengine hands device_ids=[LOCAL_RANK] over unless told otherwise, which does not exist without a GPU.
+    cfg.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        **wrapper,
+        'device_ids': None,
+    }
+
+
+def _find_checkpoint(cfg: Config, resume: str | None) -> None:
+    if resume is None and cfg.get('resume') and not cfg.get('load_from'):
+        resume = 'auto'
+    if resume is None:
+        return
+    found = find_resumable(cfg.work_dir) if resume == 'auto' else Path(resume)
+    if found is None:
+        cfg.resume = False
+        return
+    if not found.is_file():
+        raise ConfigError(f'--resume: there is no checkpoint {found}')
+    cfg.resume = True
+    cfg.load_from = str(found)

@@ -1,0 +1,97 @@
+"""Binding a model to the dataset that it is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from mmseg.registry import HOOKS
+
+from mmsits.engine.errors import ConfigError
+from mmsits.engine.files import write_atomically
+
+
+@HOOKS.register_module()
+class DatasetContractHook(Hook):
+    """Before training: check bands against the model, hand over the normalisation, print and save the data card.
+
+    Statistics that the config gives, or a loaded checkpoint holds, are kept; others are taken from the training
+    dataset's `statistics`.
+
+    Args:
+        data_card: Whether to describe the training data (`data_card.json` in the work directory, and the log).
+
+    Raises:
+        ConfigError: If a sensor's number of bands differs between model and dataset.
+    """
+
+    # Before the EMAHook copies the model.
+    priority = 'VERY_HIGH'
+
+    def __init__(self, data_card: bool = True) -> None:
+        self.data_card = data_card
+
+    def before_run(self, runner: Any) -> None:
+        """Bind the model to the training dataset; nothing to do where only a test runs."""
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
+        taken = bind_statistics(getattr(model, 'data_preprocessor', None), metainfo)
+        if taken:
+            runner.logger.info(f'Normalisation of {", ".join(taken)} taken from the training dataset.')
+
+    def before_train(self, runner: Any) -> None:
+        """Describe the training data."""
+        if not self.data_card or not is_main_process():
+            return
+        try:
+            from mmsits.datasets.data_card import describe_dataset
+        except ImportError:
+            return
+        card = describe_dataset(runner.train_dataloader.dataset)
+        runner.logger.info(f'Training data:\n{card}')
+        content = card if isinstance(card, str) else json.dumps(card, indent=2, default=str, ensure_ascii=False)
+        suffix = 'txt' if isinstance(card, str) else 'json'
+        write_atomically(Path(runner.work_dir) / f'data_card.{suffix}', content.encode())
+
+
+def bind_statistics(preprocessor: Any, metainfo: Mapping[str, Any]) -> list[str]:
+    """Check a data preprocessor against a dataset and give it the statistics that it lacks.
+
+    Args:
+        preprocessor: A `SeriesDataPreprocessor`; anything else is left alone.
+        metainfo: Metainfo of the training dataset: `bands`, `statistics`.
+
+    Returns:
+        Sensors whose statistics were set.
+
+    Raises:
+        ConfigError: If a sensor is unknown to the model or has another number of bands.
+    """
+    if not hasattr(preprocessor, 'set_statistics'):
+        return []
+    expected = preprocessor.sensors
+    for sensor, bands in (metainfo.get('bands') or {}).items():
+        if sensor not in expected:
+            raise ConfigError(
+                f'the dataset gives the sensor {sensor!r}, the model takes {sorted(expected)}: name it in '
+                "model.data_preprocessor.sensors, or leave it out of the dataset's sensors"
+            )
+        if expected[sensor] != len(bands):
+            raise ConfigError(
+                f'sensor {sensor!r} has {len(bands)} bands in the dataset ({", ".join(bands)}), the model takes '
+                f'{expected[sensor]}: make model.data_preprocessor.sensors and the backbone agree with the dataset'
+            )
+    taken = []
+    for sensor, values in (metainfo.get('statistics') or {}).items():
+        if sensor in expected and not preprocessor.has_statistics(sensor):
+            preprocessor.set_statistics(sensor, values['mean'], values['std'])
+            taken.append(sensor)
+    return taken
