@@ -1,6 +1,9 @@
 """Networks for image time series."""
 
+from .backbones import UTAE
 from .data_preprocessors import SeriesDataPreprocessor
+from .decode_heads import UTAEHead
 from .segmentors import TemporalEncoderDecoder
+from .temporal_encoders import LTAE, TemporalEncoder
 
-__all__ = ['SeriesDataPreprocessor', 'TemporalEncoderDecoder']
+__all__ = ['LTAE', 'UTAE', 'SeriesDataPreprocessor', 'TemporalEncoder', 'TemporalEncoderDecoder', 'UTAEHead']

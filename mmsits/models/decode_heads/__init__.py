@@ -1,0 +1,5 @@
+"""Decode heads beside those of mmseg."""
+
+from .utae_head import UTAEHead
+
+__all__ = ['UTAEHead']

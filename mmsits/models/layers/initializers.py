@@ -1,0 +1,50 @@
+"""Initialisations that published recipes use and mmengine lacks."""
+
+from __future__ import annotations
+
+from mmengine.model import update_init_info
+from mmengine.registry import WEIGHT_INITIALIZERS
+from torch import nn
+
+_XAVIER = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_NORMAL = (nn.Conv1d, nn.ConvTranspose1d)
+_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_RECURRENT = (nn.LSTM, nn.LSTMCell, nn.GRU, nn.GRUCell)
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class XavierNormalInit:
+    """The initialisation of U-TAE and its baselines (Garnot and Landrieu, ICCV 2021, published code).
+
+    | layer | weight | bias |
+    |---|---|---|
+    | convolutions in 2-D and 3-D, linear layers | Xavier normal | N(0, 1) |
+    | convolutions in 1-D (the input projection of L-TAE) | N(0, 1) | N(0, 1) |
+    | batch norm | N(0, 1) | 0 |
+    | LSTM, GRU | matrices orthogonal | N(0, 1) |
+
+    Group norm and the queries of the attention stay as they were made. Use: `init_cfg=dict(type='XavierNormalInit')`.
+    """
+
+    wholemodule = False  # set by mmengine's `override`
+
+    def __call__(self, module: nn.Module) -> None:
+        """Initialise a module and all its submodules."""
+        module.apply(self._init_layer)
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'{type(self).__name__}: Xavier normal weights, N(0, 1) biases')
+
+    @staticmethod
+    def _init_layer(layer: nn.Module) -> None:
+        if isinstance(layer, _XAVIER):
+            nn.init.xavier_normal_(layer.weight)
+        elif isinstance(layer, _NORMAL + _BATCH_NORM):
+            if layer.weight is not None:
+                nn.init.normal_(layer.weight)
+        elif isinstance(layer, _RECURRENT):
+            for parameter in layer.parameters():
+                (nn.init.orthogonal_ if parameter.ndim >= 2 else nn.init.normal_)(parameter)
+        if isinstance(layer, _XAVIER + _NORMAL) and layer.bias is not None:
+            nn.init.normal_(layer.bias)
+        if isinstance(layer, _BATCH_NORM) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
