@@ -8,7 +8,7 @@ from mmsits.visualization.index_curves import draw_index_curves, index_curves
 
 
 class Fields:
-    """Two samples of 6×6 pixels: class 0 with NDVI 0.5 and class 1 with NDVI 0.2 rising to 0.8; one pixel cloudy."""
+    """Two samples of 6×6 pixels: class 0 with NDVI 0.5 and class 1 with NDVI 0.2 rising to 0.8; a row of cloud."""
 
     metainfo = dict(bands=dict(s2=('B02', 'B04', 'B08')))
 
@@ -22,7 +22,7 @@ class Fields:
         ndvi = torch.full((3, 6, 6), 0.5)
         ndvi[:, :, 3:] = torch.tensor([0.2, 0.5, 0.8])[:, None, None]
         values = torch.stack([torch.full_like(ndvi, 500), 2000 * (1 - ndvi), 2000 * (1 + ndvi)], dim=1)
-        values[1, :, 5, 5] = 9000
+        values[1, :, 5] = 9000
         days = torch.tensor([10, 40, 70], dtype=torch.int32) + 17000
         valid = torch.ones(3, 1, 1, dtype=torch.bool)
         series = ImageSeries(values.to(torch.int16), days, valid)
