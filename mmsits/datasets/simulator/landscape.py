@@ -165,17 +165,31 @@ def _strip_entries(
     offset = (np.arange(SUBSAMPLES) + 0.5) / SUBSAMPLES - 0.5
     offsets = np.stack(np.meshgrid(offset, offset, indexing='ij'), axis=-1).reshape(-1, 2)
     points = (pixels[:, None, :] + offsets).reshape(-1, 2)
-    block, on_path = _block_of_points(points, np.repeat(near, len(offsets), axis=0), centres)
+    block, on_path = _block_of_subsamples(pixels, points, near, centres)
     unit = _unit_of_points(points, block, centres, angles, trees, first_unit)
     unit[on_path] = MARGIN_UNIT
     flat = np.repeat(rows.ravel() * width + columns.ravel(), len(offsets))
     return _shares(flat, unit, len(offsets))
 
 
+def _block_of_subsamples(
+    pixels: NDArray[np.float64], points: NDArray[np.float64], near: NDArray[np.int64], centres: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Block of each subsample, and whether it is on a path between two blocks."""
+    samples = len(points) // len(pixels)
+    block, edge = _block_of_points(pixels, near, centres)
+    block, on_path = np.repeat(block, samples), np.zeros(len(points), dtype=bool)
+    # Only pixels that an edge or its path can touch are looked at more closely: most are not.
+    close = np.repeat(edge < PATH_HALF_WIDTH + 0.75, samples)
+    block[close], edge = _block_of_points(points[close], np.repeat(near, samples, axis=0)[close], centres)
+    on_path[close] = edge < PATH_HALF_WIDTH
+    return block, on_path
+
+
 def _block_of_points(
     points: NDArray[np.float64], near: NDArray[np.int64], centres: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Block of each point, and whether the point is on a path between two blocks."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Block of each point, and its distance to the edge of the block, pixels."""
     squared = ((points[:, None, :] - centres[near]) ** 2).sum(axis=2)
     first = squared.argmin(axis=1)[:, None]
     own = np.take_along_axis(near, first, axis=1)
@@ -184,7 +198,7 @@ def _block_of_points(
     # Distance from the perpendicular bisector of the block's centre and another.
     with np.errstate(divide='ignore', invalid='ignore'):
         edge = np.where(between > 0, (squared - own_squared) / (2.0 * between), np.inf)
-    return own[:, 0], edge.min(axis=1) < PATH_HALF_WIDTH
+    return own[:, 0], edge.min(axis=1)
 
 
 def _unit_of_points(
@@ -234,10 +248,10 @@ def _finish(
     height: int, width: int, pixel: NDArray[np.int64], unit: NDArray[np.int32], weight: NDArray[np.float32]
 ) -> Landscape:
     """Turn slivers to margin, number the units without gaps and find the dominant one per pixel."""
-    area = np.bincount(unit, weights=weight)
-    unit = np.where(area[unit] < SMALLEST_UNIT, MARGIN_UNIT, unit)
+    area: NDArray[np.float64] = np.bincount(unit, weights=weight).astype(np.float64)
+    unit = np.where(area[unit] < SMALLEST_UNIT, MARGIN_UNIT, unit).astype(np.int32)
     kept = np.union1d([MARGIN_UNIT], unit)
-    unit = np.searchsorted(kept, unit)
+    unit = np.searchsorted(kept, unit).astype(np.int32)
     count = len(kept)
     # Slivers that became margin may share a pixel with other margin: add their shares.
     key, entry = np.unique(pixel * count + unit, return_inverse=True)
@@ -246,7 +260,7 @@ def _finish(
     order = np.lexsort((-unit, weight, pixel))
     last = order[np.append(np.diff(pixel[order]) > 0, True)]
     shape = (height, width)
-    area = np.bincount(unit, weights=weight, minlength=count)
+    area = np.bincount(unit, weights=weight, minlength=count).astype(np.float64)
     return Landscape(height, width, pixel, unit, weight, unit[last].reshape(shape), weight[last].reshape(shape), area)
 
 

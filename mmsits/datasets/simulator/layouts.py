@@ -169,8 +169,8 @@ def _plan(configs: list[RegionConfig], patch_size: int, folds: int, patches: int
         places = [(row, column) for row in range(rows) for column in range(columns)][:patches]
         if len(places) < folds:
             raise ValueError(
-                f'A region of {config.height} x {config.width} pixels gives {len(places)} patches of {patch_size} pixels:'
-                f' too few for {folds} folds.'
+                f'A region of {config.height} x {config.width} pixels gives {len(places)} patches of {patch_size}'
+                f' pixels: too few for {folds} folds.'
             )
         fold_of_place: dict[tuple[int, int], int] = {}
         _split_folds(places, 1, folds, fold_of_place)
@@ -338,7 +338,8 @@ def _write_sensor(
         else:
             image = region.acquisition(sensor, index)
         for patch, values in zip(plan, series, strict=True):
-            values[index] = image[(slice(None), *_window(patch, size))]
+            rows, columns = _window(patch, size)
+            values[index] = image[:, rows, columns]
     progress(what, shape[0], shape[0])
     moments = []
     for patch, values in zip(plan, series, strict=True):
@@ -391,6 +392,7 @@ class ProgressPrinter:
         self._start = self._last = 0.0
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        """Take note of ``done`` of ``total`` dates of ``what`` and print a line if it is time."""
         now = time.monotonic()
         if what != self._what:
             self._what, self._start, self._last = what, now, now

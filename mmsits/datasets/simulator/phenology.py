@@ -8,6 +8,7 @@ year before). The figures of the crop table are typical of northern and central 
 together for this simulator; they are not measurements.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,14 +108,14 @@ class LandCover:
     crop_before: float = 0.0
     cover_after: float = 0.0
     cuts: float = 0.0
-    timing_spread: float = 7.0
-    peak_spread: float = 0.16
+    timing_spread: float = 5.0
+    peak_spread: float = 0.13
 
 
 def _winter_cereal(name: str, sown: float, spring: float, mature: float, harvest: float, peak: float) -> LandCover:
     cycles = (GrowthCycle(sown, 0.09, 115, 0.10, 0.75), GrowthCycle(spring, 0.085, mature, 0.16, peak))
     return LandCover(
-        name, cycles, senescent=2.0, harvest=harvest, stubble=0.7, crop_before=0.25, cover_after=0.4, timing_spread=8.0
+        name, cycles, senescent=2.0, harvest=harvest, stubble=1.0, crop_before=0.25, cover_after=0.4, timing_spread=5.5
     )
 
 
@@ -156,7 +157,7 @@ CROPS: dict[int, LandCover] = {
         senescent=1.8,
         harvest=203,
         stubble=0.6,
-        cover_before=0.55,
+        cover_before=0.45,
         crop_before=0.1,
         cover_after=0.4,
     ),
@@ -187,7 +188,7 @@ CROPS: dict[int, LandCover] = {
         harvest=292,
         harvest_spread=18.0,
         stubble=0.2,
-        cover_before=0.6,
+        cover_before=0.45,
     ),
     10: _winter_cereal('Winter triticale', -50, 86, 172, 199, 4.7),
     13: LandCover(
@@ -197,7 +198,7 @@ CROPS: dict[int, LandCover] = {
         harvest=258,
         harvest_spread=10.0,
         stubble=0.1,
-        cover_before=0.5,
+        cover_before=0.4,
     ),
     15: LandCover(
         'Soybeans',
@@ -374,7 +375,11 @@ def _main_cycles(
 
 
 def _add_neighbouring_crops(
-    parameters: dict[str, NDArray], table, uniform: FloatArray, normal: FloatArray, harvest: FloatArray
+    parameters: dict[str, NDArray],
+    table: Callable[[str], FloatArray],
+    uniform: FloatArray,
+    normal: FloatArray,
+    harvest: FloatArray,
 ) -> None:
     """What stands in the parcel before and after its crop, in the last two places."""
     cover_before = uniform[:, 0] < table('cover_before')
@@ -401,7 +406,13 @@ def _set_cycle(
     end_rate: float,
     peak: float,
 ) -> None:
-    values = {'start': start, 'start_rate': start_rate, 'end': end, 'end_rate': end_rate, 'peak': peak}
+    values: dict[str, FloatArray | float] = {
+        'start': start,
+        'start_rate': start_rate,
+        'end': end,
+        'end_rate': end_rate,
+        'peak': peak,
+    }
     for name, value in values.items():
         parameters[name][:, place] = np.where(where, value, parameters[name][:, place])
 

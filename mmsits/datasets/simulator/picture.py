@@ -71,7 +71,7 @@ def draw_season(region: SimulatedRegion, path: str | os.PathLike[str], size: int
     with matplotlib.rc_context({'font.size': 9, 'axes.titlesize': 9}):
         figure = Figure(figsize=(13.0, 6.6), layout='constrained')
         FigureCanvasAgg(figure)
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1.0, 1.65))
+        upper, lower = np.asarray(figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.65))).ravel()
         _draw_images(upper, region, size, images)
         axes = lower.subplots(1, 2, width_ratios=(1.0, 1.75))
         _draw_map(axes[0], region, size)

@@ -102,10 +102,10 @@ class RegionConfig:
     parcel_variation: float = 1.0
     heterogeneity: float = 1.0
     region_variation: float = 1.0
-    cloud_cover: float = 0.45
-    highest_cloud_cover: float = 0.9
+    cloud_cover: float = 0.4
+    highest_cloud_cover: float = 0.8
     haze: float = 1.0
-    pixel_noise: float = 0.08
+    pixel_noise: float = 0.06
     registration_error: float = 0.25
     speckle_looks: float = 4.4
     sensors: tuple[str, ...] = ('s2',)
@@ -222,7 +222,8 @@ class RegionConfig:
         unknown = sorted(set(values) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f'RegionConfig has no {", ".join(unknown)}.')
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        arguments: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**arguments)
 
 
 class SimulatedRegion:

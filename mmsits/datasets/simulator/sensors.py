@@ -52,7 +52,7 @@ def acquisition_dates(
         seed: Seed of the region.
         weather: The weather.
         highest_cloud_cover: Sentinel-2 products from skies with more cover than this are not kept.
-        number: Most dates to keep, chosen at random; all where it is None.
+        number: Most dates to keep, spread over the season, preferably clear ones; all where it is None.
 
     Returns:
         Dates in ascending order, datetime64[D], at least one.
@@ -72,9 +72,16 @@ def acquisition_dates(
             f'No {sensor} acquisition is left between {first_day} and {last_day}: make the season longer'
             ' or allow more cloud cover.'
         )
-    if number is not None and number < len(dates):
-        dates = np.sort(random.choice(dates, number, replace=False))
-    return dates
+    if number is None or number >= len(dates):
+        return dates
+    # One of each of as many groups of consecutive passes: irregular, but without long gaps.
+    chosen = []
+    for group in np.array_split(dates, number):
+        clear = np.ones(len(group))
+        if sensor == 's2':
+            clear = (1.02 - weather.cloud_cover[(group - weather.first_day).astype(int)]) ** 2
+        chosen.append(random.choice(group, p=clear / clear.sum()))
+    return np.array(chosen, dtype='datetime64[D]')
 
 
 def observe_s2(

@@ -27,7 +27,7 @@ SENESCENT = _spectrum(0.060, 0.098, 0.145, 0.185, 0.225, 0.255, 0.285, 0.310, 0.
 """Reflectance of an infinitely deep layer of straw."""
 FLOWER = _spectrum(0.040, 0.190, 0.170, 0.210, 0.390, 0.440, 0.460, 0.480, 0.230, 0.120)
 """Reflectance of a canopy in yellow flower."""
-SOIL = _spectrum(0.085, 0.115, 0.150, 0.175, 0.195, 0.215, 0.235, 0.255, 0.325, 0.290)
+SOIL = _spectrum(0.090, 0.117, 0.146, 0.170, 0.190, 0.210, 0.230, 0.250, 0.320, 0.285)
 """Reflectance of dry loam."""
 WATER = _spectrum(0.045, 0.050, 0.035, 0.030, 0.025, 0.022, 0.020, 0.018, 0.010, 0.008)
 """Reflectance of a pond."""

@@ -148,9 +148,9 @@ class Surface:
         count = len(cover)
         normal = np.clip(stream(seed, Concern.OPTICAL).standard_normal((count, 3)), -2.5, 2.5) * variation
         leaf = np.array([spectra.green_endmember(s) for s in signatures])[cover]
-        leaf[:, spectra.VISIBLE] *= np.exp(0.14 * normal[:, :1])
-        leaf[:, spectra.PLATEAU] *= np.exp(0.06 * normal[:, 1:2])
-        leaf[:, spectra.SHORTWAVE] *= np.exp(0.09 * normal[:, 2:3])
+        leaf[:, spectra.VISIBLE] *= np.exp(0.10 * normal[:, :1])
+        leaf[:, spectra.PLATEAU] *= np.exp(0.05 * normal[:, 1:2])
+        leaf[:, spectra.SHORTWAVE] *= np.exp(0.07 * normal[:, 2:3])
         self._leaf = leaf.astype(np.float32)
         names = ('vv', 'vh', 'attenuation_vv', 'attenuation_vh')
         table = np.array([[getattr(s, name) for name in names] for s in signatures])[cover]

@@ -162,8 +162,8 @@ def draw_clouds(
     zenith, azimuth = sun_position(date, latitude)
     length = height * np.tan(np.radians(min(zenith, 75.0))) / 10.0
     # Rows grow southwards: the shadow lies opposite the sun.
-    down = int(round(length * np.cos(np.radians(azimuth))))
-    right = int(round(-length * np.sin(np.radians(azimuth))))
+    down = round(float(length * np.cos(np.radians(azimuth))))
+    right = round(float(-length * np.sin(np.radians(azimuth))))
     canvas = (shape[0] + abs(down), shape[1] + abs(right))
     opacity = _opacity(canvas, cover, random)
     top, left = max(down, 0), max(right, 0)
