@@ -15,32 +15,24 @@ from mmsits.datasets.pastis import IGNORED, VOID, PASTISDataset
 from mmsits.datasets.transforms import LoadPASTISInstances, LoadSeries, LoadSeriesLabels, PackSeriesInputs, SelectDate
 from mmsits.models.data_preprocessors import SeriesDataPreprocessor
 
-Comparison = tuple[str, np.ndarray, np.ndarray]
+from .golden import Comparer, GoldenFile, register_check
 
 
-def check_pastis_item(npz_path: str | Path) -> list[Comparison]:
+@register_check('pastis_item')
+def check_pastis_item(golden: GoldenFile, compare: Comparer) -> None:
     """Compare dataset, transforms and data preprocessor with the published PASTIS loader.
 
-    The golden file holds a tiny PASTIS folder, the loader's constructor arguments and its items. Our label 255 is turned
-    back into the published void code 19, and channels of the panoptic target are put last, before comparing.
-
-    Args:
-        npz_path: pastis_item.npz.
-
-    Returns:
-        (name of the golden array, ours, golden) for every golden array.
+    The golden file holds a tiny PASTIS folder, the loader's constructor arguments and its items. Our label 255 is
+    turned back into the published void code 19, and channels of the panoptic target are put last, before comparing.
     """
-    with np.load(npz_path, allow_pickle=False) as file:
-        arrays = dict(file)
-    meta = json.loads(str(arrays['meta']))
-    with tempfile.TemporaryDirectory() as folder:
-        write_golden_folder(arrays, meta, Path(folder))
-        ours: dict[str, np.ndarray] = {}
-        for prefix, arguments in meta['items'].items():
-            ours.update(_items(Path(folder), prefix, arguments, meta))
-        ours.update(_batch(Path(folder), meta))
-    names = sorted(key for key in arrays if key.startswith('out/'))
-    return [(name, ours[name.removeprefix('out/')], arrays[name]) for name in names]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_golden_folder(golden.arrays, golden.meta, folder)
+        ours = _batch(folder, golden.meta)
+        for prefix, arguments in golden.meta['items'].items():
+            ours.update(_items(folder, prefix, arguments, golden.meta))
+    for output in golden.outputs():
+        compare(output, ours[output])
 
 
 def write_golden_folder(arrays: Mapping[str, np.ndarray], meta: dict, folder: Path) -> None:
@@ -74,7 +66,9 @@ def _dataset(folder: Path, arguments: dict[str, Any], meta: dict) -> PASTISDatas
     if mono is not None:
         pipeline.append(SelectDate(int(mono) if mono.isdigit() else mono))
     mapping = arguments.get('class_mapping')
-    label_map = None if mapping is None else {int(code): label for code, label in mapping.items()}
+    label_map: dict[int | str, int] | None = None
+    if mapping is not None:
+        label_map = {int(code): label for code, label in mapping.items()}
     return PASTISDataset(
         str(folder),
         folds=arguments['folds'],
