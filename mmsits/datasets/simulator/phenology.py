@@ -137,7 +137,7 @@ CROPS: dict[int, LandCover] = {
         harvest=276,
         harvest_spread=14.0,
         stubble=0.5,
-        cover_before=0.4,
+        cover_before=0.3,
         crop_before=0.2,
     ),
     4: _winter_cereal('Winter barley', -62, 81, 160, 180, 4.6),
@@ -171,7 +171,7 @@ CROPS: dict[int, LandCover] = {
         flowering=196,
         flowering_width=7.0,
         flower_share=0.14,
-        cover_before=0.35,
+        cover_before=0.25,
         crop_before=0.1,
     ),
     8: LandCover(
@@ -198,7 +198,7 @@ CROPS: dict[int, LandCover] = {
         harvest=258,
         harvest_spread=10.0,
         stubble=0.1,
-        cover_before=0.4,
+        cover_before=0.3,
     ),
     15: LandCover(
         'Soybeans',

@@ -43,10 +43,11 @@ def true_colour(image: NDArray[np.int16]) -> NDArray[np.float32]:
         Red, green, blue, 0 to 1, shape (H, W, 3).
     """
     colours = np.moveaxis(image[list(TRUE_COLOUR)], 0, -1).astype(np.float32) / REFLECTANCE_SCALE
-    return np.clip((colours - 0.01) / 0.24, 0.0, 1.0) ** np.float32(0.75)
+    # Bends towards white, as film does, so that the ground is bright enough and clouds keep their relief.
+    return np.clip(1.02 * (1.0 - np.exp(-np.maximum(colours - 0.008, 0.0) / 0.125)), 0.0, 1.0)
 
 
-def draw_season(region: SimulatedRegion, path: str | os.PathLike[str], size: int = 200, images: int = 6) -> None:
+def draw_season(region: SimulatedRegion, path: str | os.PathLike[str], size: int = 160, images: int = 7) -> None:
     """Draw a season: true-colour images (one cloudy), the reference map and NDVI curves by class.
 
     The curves are the median and the range from the 10th to the 90th percentile of the noise-free
@@ -67,16 +68,24 @@ def draw_season(region: SimulatedRegion, path: str | os.PathLike[str], size: int
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     with matplotlib.rc_context({'font.size': 9, 'axes.titlesize': 9}):
-        figure = Figure(figsize=(13.0, 6.6), layout='constrained')
-        FigureCanvasAgg(figure)
-        upper, lower = np.asarray(figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.65))).ravel()
+        figure = Figure(figsize=(13.0, 6.2), layout='constrained')
+        canvas = FigureCanvasAgg(figure)
+        upper, lower = np.asarray(figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.9))).ravel()
         _draw_images(upper, region, size, images)
         axes = lower.subplots(1, 2, width_ratios=(1.0, 1.75))
         _draw_map(axes[0], region, size)
         _draw_curves(axes[1], region)
-        figure.savefig(path, dpi=100, metadata={'Software': None})
+        if not str(path).lower().endswith('.png'):
+            figure.savefig(path)
+            return
+        figure.set_dpi(90)
+        canvas.draw()
+    # A palette of 256 colours makes the noisy images a third of their size.
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert('RGB')
+    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _choose_dates(region: SimulatedRegion, size: int, images: int) -> list[int]:
@@ -88,9 +97,9 @@ def _choose_dates(region: SimulatedRegion, size: int, images: int) -> list[int]:
     count = min(images, len(dates))
     cloudy = int(np.abs(clear - 0.6).argmin())
     chosen = [cloudy]
-    # Most of the change in colour falls between spring and harvest.
-    for wanted in np.linspace(0.04, 0.93, count - 1) * days[-1]:
-        cost = np.abs(days - wanted) / days[-1] + 0.6 * (1.0 - clear)
+    # Denser in the later part: most of the change in colour falls between spring and harvest.
+    for wanted in (1.0 - (1.0 - np.linspace(0.06, 0.85, count - 1)) ** 1.7) * days[-1]:
+        cost = np.abs(days - wanted) / max(days[-1], 1) + 0.6 * (1.0 - clear)
         cost[chosen] = np.inf
         chosen.append(int(cost.argmin()))
     return sorted(chosen)
@@ -102,7 +111,7 @@ def _draw_images(figure: Any, region: SimulatedRegion, size: int, images: int) -
         image, mask = region.s2_acquisition(index)
         axes.imshow(true_colour(image[:, :size, :size]), interpolation='nearest')
         share = float((mask[:size, :size] != CLEAR).mean())
-        axes.set_title(f'{region.dates["s2"][index]}' + (f'  (cloud and shadow {share:.0%})' if share > 0.05 else ''))
+        axes.set_title(f'{region.dates["s2"][index]}' + (f', {share:.0%} hidden' if share > 0.15 else ''))
         axes.set_axis_off()
 
 

@@ -94,11 +94,9 @@ def test_shadows_are_clouds_displaced_away_from_the_sun():
     clouds = draw_clouds((300, 300), 0.3, np.datetime64('2019-06-21'), 47.0, stream(1, Concern.S2_CLOUDS))
     # In June at 10:36 the sun is in the south-east: shadows lie up and left of their clouds.
     best = max(
-
-            (np.corrcoef(clouds.opacity[i:, j:].ravel(), clouds.shadow[: 300 - i, : 300 - j].ravel())[0, 1], i, j)
-            for i in range(0, 90, 6)
-            for j in range(0, 90, 6)
-
+        (np.corrcoef(clouds.opacity[i:, j:].ravel(), clouds.shadow[: 300 - i, : 300 - j].ravel())[0, 1], i, j)
+        for i in range(0, 90, 6)
+        for j in range(0, 90, 6)
     )
     assert best[0] > 0.85
     assert best[1] > 5
