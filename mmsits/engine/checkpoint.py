@@ -39,7 +39,15 @@ def _safe_objects() -> list[Any]:
     """Harmless classes that mmengine's checkpoints hold beside tensors: log buffers, numpy arrays and numbers."""
     core = np._core.multiarray  # type: ignore[attr-defined]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdU'}
-    return [HistoryBuffer, core._reconstruct, core.scalar, np.ndarray, np.dtype, *dtypes]
+    log_method = (_log_method, 'builtins.getattr')
+    return [HistoryBuffer, core._reconstruct, core.scalar, np.ndarray, np.dtype, log_method, *dtypes]
+
+
+def _log_method(owner: Any, name: str) -> Any:
+    """Stands in for `getattr`, by which log buffers name their own statistics; anything else is refused."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(owner, name)
+    raise UnpicklingError(f'Unsupported GLOBAL getattr({owner!r:.80}, {name!r:.80})')
 
 
 def load_strictly(file: Any, map_location: Any = None, name: str | None = None) -> Any:

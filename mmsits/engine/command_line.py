@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mmsits.datasets.errors import DataError
+from mmsits.engine.config import constructor_arguments
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 
 #: Exit status where the config or command line is at fault, and where data, files or the disk are.
@@ -78,15 +79,9 @@ def _wrong_name(error: Exception) -> str:
     cls = _class_being_built(error)
     if cls is None:
         return message
-    known = [
-        parameter
-        for base in cls.__mro__
-        if '__init__' in vars(base)
-        for parameter in inspect.signature(base.__init__).parameters
-        if parameter not in ('self', 'args', 'kwargs')
-    ]
+    known = constructor_arguments(cls)
     nearest = difflib.get_close_matches(name, known, n=1)
-    advice = f'did you mean {nearest[0]!r}?' if nearest else f'it takes {", ".join(dict.fromkeys(known))}.'
+    advice = f'did you mean {nearest[0]!r}?' if nearest else f'it takes {", ".join(known)}.'
     return f'{cls.__name__} takes no argument {name!r}: {advice}'
 
 

@@ -181,8 +181,14 @@ def _takes(dataset: Mapping[str, Any], key: str) -> bool:
     if key in dataset or key == 'data_root':
         return True
     cls = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
-    mro = cls.__mro__ if inspect.isclass(cls) else ()
-    return any(key in inspect.signature(base.__init__).parameters for base in mro if '__init__' in vars(base))
+    return key in constructor_arguments(cls)
+
+
+def constructor_arguments(cls: Any) -> list[str]:
+    """Names of the arguments that a class and those above it take."""
+    constructors = [vars(base)['__init__'] for base in getattr(cls, '__mro__', ()) if '__init__' in vars(base)]
+    names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
+    return [name for name in dict.fromkeys(names) if name not in ('self', 'args', 'kwargs')]
 
 
 def prepare_config(
@@ -239,7 +245,7 @@ def _prepare_cpu(cfg: Config) -> None:
     randomness.setdefault('seed', 0)
     randomness.setdefault('deterministic', True)
     # Filling fresh memory is for finding bugs, and slow.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if cfg.launcher == 'none':
         return
     if cfg.launcher != 'pytorch':

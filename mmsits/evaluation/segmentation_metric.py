@@ -340,14 +340,10 @@ class SeriesSegmentationMetric(BaseMetric):
         backend = get_file_backend(self.out)
         if self.out.endswith('.npz'):
             buffer = io.BytesIO()
-            np.savez_compressed(
-                buffer,
-                confusion=confusion,
-                support=result.support,
-                classes=np.array(names),
-                **{f'overall/{name}': np.float64(value) for name, value in result.overall.items()},
-                **{f'per_class/{name}': values for name, values in result.per_class.items()},
-            )
+            arrays: dict[str, Any] = dict(confusion=confusion, support=result.support, classes=np.array(names))
+            arrays |= {f'overall/{name}': np.float64(value) for name, value in result.overall.items()}
+            arrays |= {f'per_class/{name}': values for name, values in result.per_class.items()}
+            np.savez_compressed(buffer, **arrays)
             backend.put(buffer.getvalue(), self.out)
             return
         per_class = {

@@ -93,7 +93,11 @@ def draw_prediction(
             figure.colorbar(shown, ax=axis, shrink=0.6)
     present = set(np.unique(prediction).tolist()) | (set() if reference is None else set(np.unique(reference).tolist()))
     handles = [
-        Patch(facecolor=np.asarray(palette[index]) / 255, edgecolor='0.5', label=classes[index])
+        Patch(
+            facecolor=tuple(part / 255 for part in palette[index]),  # type: ignore[arg-type]
+            edgecolor='0.5',
+            label=classes[index],
+        )
         for index in sorted(present - {ignore_index})
     ]
     if ignore_index in present:

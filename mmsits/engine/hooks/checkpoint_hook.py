@@ -36,6 +36,8 @@ class SeriesCheckpointHook(CheckpointHook):
         DiskWriteError: If a checkpoint cannot be written; says how to go on.
     """
 
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
     _default_greater_keys = [*CheckpointHook._default_greater_keys, 'OA', 'F1', 'kappa', 'recall']
 
     def __init__(self, interval: int = 1000, max_keep_ckpts: int = 2, by_epoch: bool = False, **kwargs: Any) -> None:
