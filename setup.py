@@ -51,14 +51,14 @@ class BuildWithConfigs(build_py):
             folder, place = ROOT / 'mmsits' / '.mim', link
         else:
             folder, place = Path(self.build_lib).resolve() / 'mmsits' / '.mim', copy
+        for name in SHIPPED:
+            if not (ROOT / name).exists():
+                raise FileNotFoundError(f'{name} is missing: build mmsits from a complete checkout or source archive')
         # A file that has gone from configs/ must not live on from an earlier build.
         remove(folder)
         folder.mkdir(parents=True)
         for name in SHIPPED:
-            source = ROOT / name
-            if not source.exists():
-                raise FileNotFoundError(f'{source} is missing: build mmsits from a complete checkout or source archive')
-            place(source, folder / name)
+            place(ROOT / name, folder / name)
 
 
 setup(cmdclass={'build_py': BuildWithConfigs})

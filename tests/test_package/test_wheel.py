@@ -31,7 +31,6 @@ def build(checkout: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
 def test_wheel_carries_configs_and_tools(checkout: Path) -> None:
     stale = checkout / 'build' / 'lib' / 'mmsits' / '.mim' / 'configs' / 'gone.py'
     stale.parent.mkdir(parents=True)
@@ -57,7 +56,6 @@ def test_wheel_carries_configs_and_tools(checkout: Path) -> None:
     assert 'Provides-Extra: dev' in metadata
 
 
-@pytest.mark.slow
 def test_editable_build_links_to_the_checkout(checkout: Path, tmp_path: Path) -> None:
     command = 'from setuptools import build_meta as b; b.build_editable(' + repr(str(tmp_path)) + ')'
     result = build(checkout, '-c', command)
