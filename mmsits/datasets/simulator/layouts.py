@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .landscape import PIXEL_SIZE
-from .region import CLASS_NAMES, RegionConfig, SimulatedRegion, simulate_region
+from .region import CLASS_NAMES, VOID, RegionConfig, SimulatedRegion, simulate_region
 from .sensors import CHANNELS, DATA_TYPES
 from .weather import CLOUD_COVERED, SHADOW
 
@@ -289,15 +289,13 @@ class _Truth:
         self.folder = folder / 'SIMULATION'
         self.folder.mkdir(exist_ok=True)
         self.plan, self.size = plan, size
-        self.masks: dict[int, list[tuple[NDArray, NDArray]]] = {patch.number: [] for patch in plan}
+        self.masks: dict[int, list[NDArray]] = {patch.number: [] for patch in plan}
         self.ndvi: dict[int, list[NDArray]] = {patch.number: [] for patch in plan}
 
     def add(self, mask: NDArray[np.uint8], ndvi: NDArray[np.float32]) -> None:
         for patch in self.plan:
             window = _window(patch, self.size)
-            part = mask[window]
-            # Bits at once: eight times less to keep in memory until the last date.
-            self.masks[patch.number].append((part == CLOUD_COVERED, part == SHADOW))
+            self.masks[patch.number].append(mask[window].copy())
             self.ndvi[patch.number].append(ndvi[window].astype(np.float16))
 
     def write(self, region: SimulatedRegion) -> None:
@@ -309,8 +307,8 @@ class _Truth:
             }
             if self.ndvi[patch.number]:
                 arrays['ndvi'] = np.stack(self.ndvi[patch.number])
-                for i, name in enumerate(('cloud', 'shadow')):
-                    arrays[name] = np.packbits(np.stack([pair[i] for pair in self.masks[patch.number]]))
+                mask = np.stack(self.masks[patch.number])
+                arrays['cloud'], arrays['shadow'] = np.packbits(mask == CLOUD_COVERED), np.packbits(mask == SHADOW)
             np.savez_compressed(self.folder / f'truth_{patch.number}.npz', allow_pickle=False, **arrays)
 
 
@@ -367,7 +365,7 @@ def _summary(region: SimulatedRegion, plan: list[_Patch], size: int) -> dict[str
         for parcel in np.unique(region.parcel_ids[_window(patch, size)]):
             folds_of_parcel.setdefault(int(parcel), set()).add(patch.fold)
     folds_of_parcel.pop(0, None)
-    changed = (region.parcel_label != region.parcel_class) & (region.parcel_label != 19)
+    changed = (region.parcel_label != region.parcel_class) & (region.parcel_label != VOID)
     return {
         'temporal_shift_days': region.config.temporal_shift_days,
         'shift_days_by_class': {str(number): shift for number, shift in region.known_shift_days.items()},
