@@ -1,0 +1,116 @@
+"""Choosing, dropping and shifting dates."""
+
+import numpy as np
+import pytest
+from tests.helpers.samples import coordinate_sample
+
+from mmsits.datasets import DataError
+from mmsits.datasets.transforms import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+
+
+def dates_of(results, sensor):
+    """Numbers of the dates, read from the values; days and date_index must tell the same."""
+    series = results['inputs'][sensor]
+    numbers = series.values[:, 2, 0, 0]
+    np.testing.assert_array_equal(series.days, 17000 + 10 * numbers)
+    np.testing.assert_array_equal(results['date_index'][sensor], numbers)
+    assert len(series.valid) == len(numbers)
+    return numbers.tolist()
+
+
+def test_sample_dates_draws_different_dates_in_order():
+    seen = set()
+    for seed in range(200):
+        dates = dates_of(SampleDates(3)(coordinate_sample(seed)), 's2')
+        assert len(set(dates)) == 3
+        assert dates == sorted(dates)
+        seen.add(tuple(dates))
+    assert len(seen) == 35, 'all 35 choices of 3 out of 7 dates come up'
+
+
+@pytest.mark.parametrize('random', [True, False])
+def test_sample_dates_keeps_all_where_there_are_fewer(random):
+    results = SampleDates(6, random=random)(coordinate_sample())
+    assert len(dates_of(results, 's2')) == 6
+    assert dates_of(results, 's1') == [0, 1, 2, 3, 4]
+
+
+def test_even_dates_hold_first_and_last_and_need_no_generator():
+    results = coordinate_sample()
+    del results['rng']
+    assert dates_of(SampleDates(3, random=False)(results), 's2') == [0, 3, 6]
+
+
+def test_dates_without_a_valid_pixel_are_not_chosen():
+    results = coordinate_sample()
+    valid = np.ones((7, 1, 1), bool)
+    valid[[1, 3, 5, 6]] = False
+    results['inputs']['s2'] = results['inputs']['s2']._replace(valid=valid)
+    assert dates_of(SampleDates(3)(results), 's2') == [0, 2, 4]
+
+
+def test_sample_dates_is_a_function_of_the_generator_and_of_nothing_else():
+    np.random.seed(1)
+    first = dates_of(SampleDates(3)(coordinate_sample(5)), 's2')
+    np.random.seed(2)
+    assert dates_of(SampleDates(3)(coordinate_sample(5)), 's2') == first
+
+
+def test_drop_dates_drops_the_share_and_never_all():
+    assert len(dates_of(DropDates(share=3 / 7)(coordinate_sample()), 's2')) == 4
+    assert len(dates_of(DropDates(share=0.99)(coordinate_sample()), 's2')) == 1
+    assert len(dates_of(DropDates(share=0.5, probability=0)(coordinate_sample()), 's2')) == 7
+    dates = dates_of(DropDates(share=0.5)(coordinate_sample(3)), 's2')
+    assert dates == sorted(dates)
+
+
+def test_crop_days_keeps_the_window_start_included_end_not():
+    results = CropDays(start=10, end=40)(coordinate_sample())
+    assert dates_of(results, 's2') == [1, 2, 3]
+    assert dates_of(results, 'coarse') == [1, 2, 3]
+
+
+def test_a_sensor_without_a_date_in_the_window_becomes_the_empty_series():
+    results = CropDays(start=55)(coordinate_sample())
+    assert dates_of(results, 's2') == [6]
+    empty = results['inputs']['s1']
+    assert empty.values.shape == (1, 3, 12, 12)
+    assert not empty.values.any()
+    assert not empty.valid.any()
+    assert empty.days.tolist() == [results['season_start']]
+
+
+def test_shift_moves_all_sensors_alike_and_can_be_undone():
+    original = coordinate_sample()
+    results = ShiftDays((-30, 30))(coordinate_sample(4))
+    shift = results['day_shift']
+    for sensor, series in original['inputs'].items():
+        np.testing.assert_array_equal(results['inputs'][sensor].days, series.days + shift)
+        assert results['inputs'][sensor].days.dtype == np.int32
+    back = ShiftDays(-shift)(results)
+    np.testing.assert_array_equal(back['inputs']['s2'].days, original['inputs']['s2'].days)
+    drawn = {ShiftDays((-1, 1))(coordinate_sample(seed))['day_shift'] for seed in range(30)}
+    assert drawn == {-1, 0, 1}
+
+
+def test_select_date_takes_the_nearest_and_the_earlier_of_two():
+    # 2016-07-18 is day 17000, dates are ten days apart: the 23rd lies between two.
+    assert dates_of(SelectDate('2016-07-24')(coordinate_sample()), 's2') == [1]
+    assert dates_of(SelectDate('2016-07-23')(coordinate_sample()), 's2') == [0]
+    assert dates_of(SelectDate(-1)(coordinate_sample()), 's2') == [6]
+
+
+def test_select_date_says_how_many_dates_there_are():
+    with pytest.raises(DataError, match=r'date number 6 .* s1 series has 5 dates \(2016-07-18 to 2016-08-27\).*field'):
+        SelectDate(6)(coordinate_sample())
+
+
+def test_arguments_out_of_range_are_refused():
+    for build in (lambda: SampleDates(0), lambda: DropDates(1.0), lambda: CropDays(5, 5), lambda: ShiftDays((3, 1))):
+        with pytest.raises(ValueError, match='got|empty'):
+            build()
+
+
+def test_an_unknown_sensor_is_named():
+    with pytest.raises(KeyError, match=r"no sensor \['s3'\]"):
+        SampleDates(2, sensors='s3')(coordinate_sample())
