@@ -1,4 +1,4 @@
-"""Samples whose values say where they come from, so that a transform's geometry and dates can be read off the result."""
+"""Samples whose values say where they come from: a transform's geometry and dates can be read off the result."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.helpers.samples import coordinate_sample
 
 from mmsits.datasets.transforms import DropChannels, JitterValues, ScaleReflectance
+from tests.helpers.samples import coordinate_sample
 
 
 def bright_sample(seed=0):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.helpers.samples import coordinate_sample
 
 from mmsits.datasets import DataError
 from mmsits.datasets.transforms import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90
+from tests.helpers.samples import coordinate_sample
 
 RANDOM = [SeriesRandomCrop(8), SeriesRandomCrop((4, 6)), SeriesRandomFlip(), SeriesRandomRotate90()]
 

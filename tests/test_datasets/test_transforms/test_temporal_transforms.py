@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.helpers.samples import coordinate_sample
 
 from mmsits.datasets import DataError
 from mmsits.datasets.transforms import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+from tests.helpers.samples import coordinate_sample
 
 
 def dates_of(results, sensor):
@@ -107,7 +107,7 @@ def test_select_date_says_how_many_dates_there_are():
 
 def test_arguments_out_of_range_are_refused():
     for build in (lambda: SampleDates(0), lambda: DropDates(1.0), lambda: CropDays(5, 5), lambda: ShiftDays((3, 1))):
-        with pytest.raises(ValueError, match='got|empty'):
+        with pytest.raises(ValueError, match=r'got|empty'):
             build()
 
 
