@@ -42,9 +42,9 @@ def write_results_to(cfg: Config, out: str) -> None:
 
 
 def draw_into(cfg: Config, folder: str) -> None:
-    hooks = cfg.setdefault('default_hooks', {})
-    hooks['prediction_drawing'] = dict(hooks.get('prediction_drawing') or {'type': 'PredictionDrawingHook'})
-    hooks['prediction_drawing']['show_dir'] = folder
+    hooks = cfg.get('default_hooks', {})
+    drawing = hooks.get('prediction_drawing') or {'type': 'PredictionDrawingHook'}
+    cfg.default_hooks = {**hooks, 'prediction_drawing': {**drawing, 'show_dir': folder}}
 
 
 def main(arguments: argparse.Namespace) -> None:

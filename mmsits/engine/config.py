@@ -221,7 +221,7 @@ def prepare_config(
         cfg.work_dir = os.path.join('work_dirs', Path(cfg.filename or 'run').stem)
     cfg.launcher = launcher
     if seed is not None:
-        cfg.setdefault('randomness', {})['seed'] = seed
+        cfg.randomness = {**cfg.get('randomness', {}), 'seed': seed}
     if amp:
         _switch_amp_on(cfg)
     if not torch.cuda.is_available():
@@ -241,9 +241,7 @@ def _switch_amp_on(cfg: Config) -> None:
 
 
 def _prepare_cpu(cfg: Config) -> None:
-    randomness = cfg.setdefault('randomness', {})
-    randomness.setdefault('seed', 0)
-    randomness.setdefault('deterministic', True)
+    cfg.randomness = {'seed': 0, 'deterministic': True, **cfg.get('randomness', {})}
     # Filling fresh memory is for finding bugs, and slow.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if cfg.launcher == 'none':

@@ -94,7 +94,7 @@ def draw_prediction(
     present = set(np.unique(prediction).tolist()) | (set() if reference is None else set(np.unique(reference).tolist()))
     handles = [
         Patch(
-            facecolor=tuple(part / 255 for part in palette[index]),  # type: ignore[arg-type]
+            facecolor=tuple(part / 255 for part in palette[index]),
             edgecolor='0.5',
             label=classes[index],
         )

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+import mmsits  # noqa: F401
+from mmsits.engine import ConfigError, load_config, prepare_config
+from mmsits.engine.config import check_keys, hand_on
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_unknown_key_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'optim_wraper'.*did you mean 'optim_wrapper'"):
+        check_keys({'model': {}, 'optim_wraper': {}})
+    with pytest.raises(ConfigError, match=r"begin its name with an underscore \('_zzz'\)"):
+        check_keys({'zzz': 1})
+
+
+def test_variables_and_private_names_are_allowed() -> None:
+    check_keys({'model': {}, 'data_root': '', 'fold': 1, '_anything': 1, 'weak_pipeline': [], 'dataset_type': 'X'})
+
+
+def test_every_base_runtime_and_schedule_has_known_keys_only() -> None:
+    files = [ROOT / 'configs/_base_/default_runtime.py', *(ROOT / 'configs/_base_/schedules').glob('*.py')]
+    assert len(files) >= 4
+    for file in files:
+        load_config(file)
+
+
+def test_root_and_fold_reach_every_dataset() -> None:
+    inner = dict(type='PASTISDataset', data_root='old', split='train', fold=1)
+    cfg = Config(
+        dict(
+            default_scope='mmseg',
+            data_root='new',
+            fold=3,
+            train_dataloader=dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict(inner))),
+            val_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[dict(inner), dict(inner)])),
+            test_dataloader=dict(dataset=dict(source=dict(inner), target=dict(type='PASTISDataset'))),
+        )
+    )
+    hand_on(cfg)
+    reached = [
+        cfg.train_dataloader.dataset.dataset,
+        *cfg.val_dataloader.dataset.datasets,
+        cfg.test_dataloader.dataset.source,
+        cfg.test_dataloader.dataset.target,
+    ]
+    assert [(each.data_root, each.fold) for each in reached] == [('new', 3)] * 5
+    assert 'data_root' not in cfg.train_dataloader.dataset
+
+
+def test_fold_goes_only_to_datasets_that_take_it() -> None:
+    cfg = Config(dict(fold=2, train_dataloader=dict(dataset=dict(type='BaseSegDataset'))))
+    hand_on(cfg)
+    assert 'fold' not in cfg.train_dataloader.dataset
+
+
+def test_override_on_the_command_line_reaches_the_datasets(tmp_path: Path) -> None:
+    path = tmp_path / 'c.py'
+    path.write_text(
+        "data_root = 'a'\ntrain_dataloader = dict(dataset=dict(type='PASTISDataset', data_root=data_root))\n"
+    )
+    assert load_config(path, {'data_root': 'b'}).train_dataloader.dataset.data_root == 'b'
+    with pytest.raises(ConfigError, match='there is no config'):
+        load_config(tmp_path / 'absent.py')
+
+
+def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    path = tmp_path / 'utae_pastis.py'
+    path.write_text("model = dict(type='X')\nload_from = 'weights.pth'\n")
+    cfg = prepare_config(load_config(path), seed=7, resume='auto')
+    assert cfg.work_dir == 'work_dirs/utae_pastis'
+    assert cfg.randomness == dict(seed=7, deterministic=True)
+    # Nothing to resume from: the run starts, from the weights that the config names.
+    assert cfg.resume is False
+    assert cfg.load_from == 'weights.pth'
+    with pytest.raises(ConfigError, match='there is no checkpoint'):
+        prepare_config(load_config(path), resume=str(tmp_path / 'absent.pth'))
+
+
+def test_processes_without_gpu_need_the_pytorch_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    path = tmp_path / 'c.py'
+    path.write_text("model = dict(type='X')\n")
+    with pytest.raises(ConfigError, match='slurm needs GPUs'):
+        prepare_config(load_config(path), launcher='slurm')
