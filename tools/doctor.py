@@ -155,7 +155,7 @@ def check_imports(import_module: Callable[[str], object] = importlib.import_modu
             import_module(name)
         except Exception as error:  # an import may fail with anything: missing names, broken libraries, version checks
             reason = f'`import {name}` fails with {type(error).__name__}: {error}'
-            return [Finding(f'{reason}. Reinstall {distribution}: {REINSTALL}')]
+            return [Finding(f'{reason}. Install {distribution} anew: {REINSTALL}')]
     return []
 
 
@@ -189,13 +189,14 @@ def check_gpu(has_driver: bool | None = None) -> list[Finding]:
 
 
 def check_training(run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run) -> list[Finding]:
-    """Simulate four patches and train the reduced U-TAE for two iterations, in a temporary folder."""
+    """Simulate five patches, one a fold, and train the reduced U-TAE for two iterations in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix='mmsits-doctor-') as folder:
         data, work_dir = Path(folder) / 'data', Path(folder) / 'work_dir'
         simulate = [ROOT / 'tools/dataset_converters/simulate.py', data]
-        simulate += ['--layout', 'pastis', '--patches', 4, '--patch-size', 32, '--seed', 0]
+        simulate += ['--layout', 'pastis', '--patches', 5, '--patch-size', 32, '--seed', 0]
         train = [ROOT / 'tools/train.py', ROOT / 'configs/utae/utae_demo_simulated.py', '--work-dir', work_dir]
         train += ['--cfg-options', f'data_root={data}', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2']
+        train += ['train_dataloader.batch_size=2']  # three folds, so three patches, are for training
         for task, command in (('Simulating data', simulate), ('Training', train)):
             line = [sys.executable, *map(str, command)]
             result = run(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -272,6 +273,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    # After the installed packages: lets it run in a checkout that is not installed, and changes nothing elsewhere.
-    sys.path.append(str(ROOT))
     sys.exit(main())
