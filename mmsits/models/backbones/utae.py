@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -45,6 +46,8 @@ class UTAE(BaseModule):
         dropout, attention_dropout: of the L-TAE.
         padding_mode: of the convolutions, as of `torch.nn.Conv2d`.
         norm_over_padding: see `LTAE`; published weights give published numbers on padded batches with True only.
+        channels_last: run the encoder in channels-last layout. On a CPU a training step takes about 30 % less time, but
+            torch's group norm rounds more coarsely there (2e-6 instead of 4e-7 of a normal value).
         sensor: key of the inputs.
         init_cfg: mmengine's initialisation config; `dict(type='XavierNormalInit')` is the published one.
 
@@ -75,6 +78,7 @@ class UTAE(BaseModule):
         attention_dropout: float = 0.1,
         padding_mode: PaddingMode = 'reflect',
         norm_over_padding: bool = False,
+        channels_last: bool = False,
         sensor: str = 's2',
         init_cfg: Any = None,
     ) -> None:
@@ -85,6 +89,7 @@ class UTAE(BaseModule):
         self.in_channels = in_channels
         self.out_channels = tuple(dec)
         self.sensor = sensor
+        self.channels_last = channels_last
         self.stride = str_conv_s
         resample: dict[str, Any] = dict(
             kernel_size=str_conv_k, stride=str_conv_s, padding=str_conv_p, padding_mode=padding_mode
@@ -169,7 +174,8 @@ class UTAE(BaseModule):
         frames = dates.pack(series.values)
         if series.valid.shape[-2:] != (1, 1):
             frames = frames.masked_fill(~dates.pack(series.valid).unsqueeze(1), 0.0)
-        return _pad_to_multiple(frames, self.stride ** len(self.down_blocks))
+        frames = _pad_to_multiple(frames, self.stride ** len(self.down_blocks))
+        return frames.contiguous(memory_format=torch.channels_last) if self.channels_last else frames
 
     def _crop(self, maps: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
         """Undo the padding at each level; what is left covers the input."""

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""What a forward pass and a training step of each network cost, in units that compare between machines.
+
+A unit is one forward and backward pass of a fixed small network of the kind that this library runs: two 3x3
+convolutions with group norm, a temporal self-attention and a linear layer, on 2 series of 24 dates, 10 bands and
+32 x 32 pixels, float32. Network and unit are timed in turn in one process, so that a machine that is busy slows down
+both; the table gives medians, and their ratio.
+
+    python benchmarks/model_speed.py --models utae --repeats 5 --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from mmsits.models import UTAE, UTAEHead
+from mmsits.structures import ImageSeries
+
+CLASSES = 20
+
+
+class CalibrationNetwork(nn.Module):
+    """The network whose forward and backward pass is the unit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for c_in in (10, 64):
+            layers += [nn.Conv2d(c_in, 64, 3, padding=1, padding_mode='reflect'), nn.GroupNorm(4, 64), nn.ReLU()]
+        self.per_date = nn.Sequential(*layers)
+        self.qkv = nn.Linear(64, 192)
+        self.classifier = nn.Linear(64, CLASSES)
+
+    def forward(self, series: Tensor) -> Tensor:
+        """(N, T, 10, H, W) -> (N * H * W, 20)."""
+        n, t = series.shape[:2]
+        maps = self.per_date(series.flatten(0, 1))  # N * T, 64, H, W
+        rows = maps.reshape(n, t, 64, -1).permute(0, 3, 1, 2).flatten(0, 1)  # N * H * W, T, 64
+        query, key, value = self.qkv(rows).unflatten(-1, (3, 4, 16)).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value)  # N * H * W, 4, T, 16
+        return self.classifier(attended.mean(2).flatten(1))
+
+
+class SegmentationNetwork(nn.Module):
+    """Backbone and head, as `TemporalEncoderDecoder` calls them."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, inputs: dict[str, ImageSeries]) -> Tensor:
+        """Series -> class scores (N, K, H, W)."""
+        return self.head(self.backbone(inputs))
+
+
+class Case(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        model: key of `BUILDERS`.
+        shape: N, T, C, H, W that it gets.
+        dates: existing dates of each series; None for all.
+    """
+
+    model: str
+    shape: tuple[int, int, int, int, int]
+    dates: tuple[int, ...] | None = None
+
+
+def build_utae(bands: int) -> nn.Module:
+    return SegmentationNetwork(UTAE(bands), UTAEHead(num_classes=CLASSES))
+
+
+# A new network: one entry here, and its sizes below.
+BUILDERS: dict[str, Callable[[int], nn.Module]] = {'utae': build_utae}
+CASES = [
+    Case('utae', (1, 43, 10, 128, 128)),
+    Case('utae', (4, 32, 10, 64, 64)),
+    Case('utae', (2, 61, 10, 128, 128), (61, 43)),
+]
+
+
+def make_series(case: Case) -> dict[str, ImageSeries]:
+    """Standard normal values and rising days; padded dates are zero and invalid."""
+    n, t = case.shape[:2]
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(case.shape, generator=generator)
+    exists = torch.arange(t) < torch.tensor(case.dates or (t,) * n)[:, None]
+    days = torch.linspace(0, 360, t).int().expand(n, t)
+    return {
+        's2': ImageSeries(values * exists[:, :, None, None, None], days * exists, exists[:, :, None, None]),
+    }
+
+
+def seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def unit_work() -> Callable[[], None]:
+    """Forward and backward pass of the calibration network."""
+    torch.manual_seed(0)
+    network, series = CalibrationNetwork(), torch.randn(2, 24, 10, 32, 32)
+    target = torch.randint(0, CLASSES, (2 * 32 * 32,))
+    return lambda: F.cross_entropy(network(series), target).backward()
+
+
+def case_work(case: Case) -> tuple[nn.Module, Callable[[], None], Callable[[], None]]:
+    """The network, its forward pass without gradients in eval mode, and a training step without the optimiser."""
+    torch.manual_seed(0)
+    network, inputs = BUILDERS[case.model](case.shape[2]), make_series(case)
+    target = torch.randint(0, CLASSES, (case.shape[0], *case.shape[3:]))
+
+    @torch.no_grad()
+    def forward() -> None:
+        network.eval()(inputs)
+
+    def train() -> None:
+        network.train().zero_grad(set_to_none=True)
+        F.cross_entropy(network(inputs), target).backward()
+
+    return network, forward, train
+
+
+def measure(case: Case, repeats: int, train: bool) -> list[str]:
+    network, forward, step = case_work(case)
+    works = {'unit': unit_work(), 'forward': forward} | ({'train': step} if train else {})
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for round_ in range(repeats + 1):
+        for name, work in works.items():
+            # The unit is short: its median over three passes stands against each longer pass.
+            spent = statistics.median(seconds(work) for _ in range(3 if name == 'unit' else 1))
+            if round_:  # the first round warms up
+                times[name].append(spent)
+    unit = statistics.median(times['unit'])
+    shape = 'x'.join(map(str, case.shape))
+    dates = '' if case.dates is None else f' ({", ".join(map(str, case.dates))} dates)'
+    figures = [f'{statistics.median(times[name]) / unit:.1f}' for name in works if name != 'unit']
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return [case.model, shape + dates, f'{parameters:,}', f'{unit:.3f}', *figures, *([] if train else ['-'])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--models', nargs='+', default=sorted(BUILDERS), choices=sorted(BUILDERS))
+    parser.add_argument('--rows', nargs='+', type=int, help='only these sizes of each model, counted from 0')
+    parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--forward-only', action='store_true', help='leave out the training step')
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    table = Table(*('model', 'N x T x C x H x W', 'parameters', 'unit, s', 'forward, units', 'training step, units'))
+    for model in args.models:
+        cases = [case for case in CASES if case.model == model]
+        for case in [cases[i] for i in args.rows] if args.rows else cases:
+            table.add_row(*measure(case, args.repeats, not args.forward_only))
+    Console(width=120).print(table)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f'torch {torch.__version__}, {args.threads} threads; peak resident set of the process {peak:.0f} MiB')
+
+
+if __name__ == '__main__':
+    main()

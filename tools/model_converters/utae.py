@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Convert weights of the published U-TAE (https://github.com/VSainteuf/utae-paps) to a checkpoint of this library.
+
+Takes the semantic network's `model.pth.tar`, or the panoptic one's, of which only the backbone is kept. Prints the
+options that the weights belong to. Use `norm_over_padding=True` in the backbone to get the published numbers on padded
+batches.
+
+    python tools/model_converters/utae.py Fold_1/model.pth.tar utae_fold1.pth
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmsits.models.converters import convert_utae, utae_options
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict of a published checkpoint; nothing but tensors and plain values is unpickled."""
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path}: cannot be read as a checkpoint of tensors: {reason}') from error
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path}: expected a dict with 'state_dict', as the published code writes it")
+    return state
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, help='published checkpoint')
+    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    args = parser.parse_args()
+    try:
+        published = read_weights(args.source)
+        converted = convert_utae(published)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    torch.save({'state_dict': converted}, args.target)
+    print(f'{len(converted)} entries written to {args.target}, for a model with')
+    for part, config in utae_options(published).items():
+        if any(key.startswith(f'{part}.') for key in converted):
+            print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
