@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import inspect
 import re
 import sys
@@ -17,6 +18,7 @@ from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 
 #: Exit status where the config or command line is at fault, and where data, files or the disk are.
 CONFIG_FAULT, DATA_FAULT = 2, 1
+_SYSTEM_ERRORS = (DiskWriteError, FileNotFoundError, PermissionError)
 
 
 class _BuildError(Exception):
@@ -53,7 +55,12 @@ def run_tool(main: Callable[[argparse.Namespace], None], arguments: argparse.Nam
         if not (advice := _wrong_name(error)):
             raise
         return _fail(_BuildError(advice), CONFIG_FAULT, arguments)
-    except (DataError, CheckpointError, DiskWriteError, FileNotFoundError, PermissionError, ValueError) as error:
+    except OSError as error:
+        # Whatever was being written when the disk ran full; other failures of the system keep their trace.
+        if not isinstance(error, _SYSTEM_ERRORS) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _fail(error, DATA_FAULT, arguments)
+    except (DataError, CheckpointError, ValueError) as error:
         return _fail(error, DATA_FAULT, arguments)
     return 0
 

@@ -1,6 +1,7 @@
 """tools/train.py and tools/test.py from the outside: figures, distribution over processes, and how errors end."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ custom_hooks = []
 """
 
 
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return str(probe.getsockname()[1])
+
+
 class Session:
     """All runs of this file, started together so that the library is imported once."""
 
@@ -36,7 +43,7 @@ class Session:
         argv = [str(ROOT / 'tools' / tool), *map(str, arguments)]
         if processes > 1:
             argv += ['--launcher', 'pytorch']
-        port = str(29600 + len(self.groups))
+        port = _free_port()
         runs = []
         for rank in range(processes):
             env = {}
@@ -90,6 +97,14 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     session.add('code', 'test.py', one, payload)
     session.add('code trusted', 'test.py', one, payload, '--trust-checkpoint')
     session.add('no data', 'train.py', one, '--cfg-options', 'data_root=/nowhere')
+    broken = write_pastis_miniature(folder / 'broken', patches=5)
+    for file in (broken / 'DATA_S2').glob('*.npy'):
+        file.write_bytes(file.read_bytes()[:500])
+    spare = ['train_dataloader.num_workers=2', 'default_hooks.dataset_contract.data_card=False']
+    session.add('truncated', 'train.py', one, '--cfg-options', f'data_root={broken}', *spare)
+    wrong = 'model.data_preprocessor.statistics.s2'
+    unit = [f'{wrong}.mean=[{",".join(["0.2"] * 10)}]', f'{wrong}.std=[{",".join(["0.1"] * 10)}]']
+    session.add('other unit', 'train.py', one, '--cfg-options', *unit)
     session.add('accumulation', 'train.py', one, '--cfg-options', 'optim_wrapper.accumulative_counts=2')
     session.add('amp', 'train.py', one, '--amp')
     session.statuses = dict(zip(session.names, run_tools(session.groups), strict=True))
@@ -137,6 +152,8 @@ def test_predictions_are_drawn_where_asked(session: Session) -> None:
         ('code', 1, 'add --trust-checkpoint'),
         ('code trusted', 1, 'missing in the checkpoint'),
         ('no data', 1, 'the PASTIS folder does not exist [file /nowhere]'),
+        ('truncated', 1, 'broken/DATA_S2/S2_1000'),
+        ('other unit', 1, 'do not suit the statistics that the model normalises with'),
         ('accumulation', 2, 'Set default_hooks.checkpoint.interval to 4'),
         ('amp', 2, 'mixed precision needs a GPU'),
     ],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -14,7 +12,6 @@ from mmengine.runner import BaseLoop
 from mmseg.registry import HOOKS
 
 from mmsits.engine.errors import ConfigError
-from mmsits.engine.files import write_atomically
 
 
 @HOOKS.register_module()
@@ -25,10 +22,12 @@ class DatasetContractHook(Hook):
     dataset's `statistics`.
 
     Args:
-        data_card: Whether to describe the training data (`data_card.json` in the work directory, and the log).
+        data_card: Whether to describe the training data (`data_card.json` and `.txt` in the work directory, and the
+            log) and to compare their values with the normalisation.
 
     Raises:
         ConfigError: If a sensor's number of bands differs between model and dataset.
+        DataError: If the values cannot be meant for the statistics (another unit).
     """
 
     # Before the EMAHook copies the model.
@@ -48,18 +47,27 @@ class DatasetContractHook(Hook):
             runner.logger.info(f'Normalisation of {", ".join(taken)} taken from the training dataset.')
 
     def before_train(self, runner: Any) -> None:
-        """Describe the training data."""
-        if not self.data_card or not is_main_process():
+        """Describe the training data and compare them with the model's normalisation."""
+        dataset = runner.train_dataloader.dataset
+        if not self.data_card or not is_main_process() or not hasattr(dataset, 'statistics'):
             return
-        try:
-            from mmsits.datasets.data_card import describe_dataset
-        except ImportError:
-            return
-        card = describe_dataset(runner.train_dataloader.dataset)
-        runner.logger.info(f'Training data:\n{card}')
-        content = card if isinstance(card, str) else json.dumps(card, indent=2, default=str, ensure_ascii=False)
-        suffix = 'txt' if isinstance(card, str) else 'json'
-        write_atomically(Path(runner.work_dir) / f'data_card.{suffix}', content.encode())
+        from mmsits.datasets.data_card import describe_dataset
+
+        card = describe_dataset(dataset)
+        runner.logger.info(f'Training data:\n{card.text()}')
+        card.save(runner.work_dir)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if not getattr(dataset, 'statistics_in_sample', False):
+            card.check_statistics(statistics_in_use(getattr(model, 'data_preprocessor', None)))
+
+
+def statistics_in_use(preprocessor: Any) -> dict[str, dict[str, list[float]]]:
+    """The normalisation that a `SeriesDataPreprocessor` applies: sensor -> dict(mean=[C], std=[C])."""
+    return {
+        sensor: {name: preprocessor.get_buffer(f'{name}_{sensor}').tolist() for name in ('mean', 'std')}
+        for sensor in getattr(preprocessor, 'sensors', ())
+        if preprocessor.has_statistics(sensor)
+    }
 
 
 def bind_statistics(preprocessor: Any, metainfo: Mapping[str, Any]) -> list[str]:

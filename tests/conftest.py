@@ -1,0 +1,13 @@
+"""Shared by all tests; its being here puts the repository on the path, so that they can import `tests.helpers`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.pastis_miniature import write_pastis_miniature
+
+
+@pytest.fixture(scope='session')
+def pastis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A miniature PASTIS-R of six patches; read only, all tests share it."""
+    return write_pastis_miniature(tmp_path_factory.mktemp('pastis'), sensors=('s2', 's1a'))
