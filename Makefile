@@ -25,7 +25,7 @@ install: $(INSTALLED)  ## Install mmsits into .venv, as a link to this folder
 
 test: $(DEV_READY)  ## Run the tests (JOBS=2 processes)
 	@# Several processes share the cores: one thread each is faster than all of them asking for all.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --durations=10 $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations=10 $(PYTEST_ARGS)
 
 lint: $(DEV_READY)  ## Check style and types (ruff, mypy); changes nothing
 	$(BIN)/ruff check .
