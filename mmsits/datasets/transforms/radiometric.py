@@ -6,7 +6,7 @@ integers, so that a batch travels to the device at half the size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -16,17 +16,21 @@ from mmsits.datasets.transforms.common import SensorNames, chosen_sensors, gener
 from mmsits.structures import ImageSeries
 
 
-def _store(changed: np.ndarray, series: ImageSeries) -> np.ndarray:
-    """The changed values where valid, the old ones elsewhere, in the type of the old ones."""
+def _change_dates(series: ImageSeries, change: Callable[[np.ndarray, int], np.ndarray]) -> ImageSeries:
+    """Run ``change(values (C,H,W) float32, date)`` on each date; keep invalid pixels and the type of the values.
+
+    Date by date, because one date fits the processor's cache and a whole series does not.
+    """
     dtype = series.values.dtype
-    if dtype.kind in 'iu':
-        limits = np.iinfo(dtype)
-        np.rint(changed, out=changed)
-        np.clip(changed, limits.min, limits.max, out=changed)
-    changed = changed.astype(dtype, copy=False)
-    if series.valid.all():
-        return changed
-    return np.where(series.valid[:, None], changed, series.values)
+    values = np.empty(series.values.shape, dtype)
+    for date, original in enumerate(series.values):
+        changed = change(original.astype(np.float32), date)
+        if dtype.kind in 'iu':
+            np.clip(np.rint(changed, out=changed), np.iinfo(dtype).min, np.iinfo(dtype).max, out=changed)
+        values[date] = changed
+        if not series.valid[date].all():
+            np.copyto(values[date], original, where=~series.valid[date])
+    return series._replace(values=values)
 
 
 @TRANSFORMS.register_module()
@@ -66,11 +70,15 @@ class ScaleReflectance(BaseTransform):
                     continue
                 raise ValueError(f'ScaleReflectance: {sensor} is in {unit!r}, not a reflectance; use JitterValues')
             series = results['inputs'][sensor]
-            shape = [size if axis in self.AXES[self.per] else 1 for axis, size in enumerate(series.values.shape)]
-            factors = rng.uniform(1 - self.amount, 1 + self.amount, shape).astype(np.float32)
-            scaled = series.values.astype(np.float32) * factors
-            results['inputs'][sensor] = series._replace(values=_store(scaled, series))
+            results['inputs'][sensor] = self._scale(series, rng)
         return results
+
+    def _scale(self, series: ImageSeries, rng: np.random.Generator) -> ImageSeries:
+        dates, bands = series.values.shape[:2]
+        shape = [size if axis in self.AXES[self.per] else 1 for axis, size in enumerate((dates, bands))]
+        factors = rng.uniform(1 - self.amount, 1 + self.amount, (*shape, 1, 1)).astype(np.float32)
+        factors = np.broadcast_to(factors, (dates, bands, 1, 1))
+        return _change_dates(series, lambda values, date: np.multiply(values, factors[date], out=values))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(amount={self.amount}, per={self.per!r}, sensors={self.sensors})'
@@ -101,11 +109,16 @@ class JitterValues(BaseTransform):
         rng = generator_of(results)
         for sensor in chosen_sensors(results, list(self.std)):
             series = results['inputs'][sensor]
-            noise = rng.standard_normal(series.values.shape, np.float32)
-            noise *= self.std[sensor]
-            noise += series.values
-            results['inputs'][sensor] = series._replace(values=_store(noise, series))
+            results['inputs'][sensor] = self._add_noise(series, np.float32(self.std[sensor]), rng)
         return results
+
+    @staticmethod
+    def _add_noise(series: ImageSeries, std: np.float32, rng: np.random.Generator) -> ImageSeries:
+        def add(values: np.ndarray, date: int) -> np.ndarray:
+            values += std * rng.standard_normal(values.shape, np.float32)
+            return values
+
+        return _change_dates(series, add)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(std={self.std})'
@@ -142,15 +155,17 @@ class DropChannels(BaseTransform):
             if dropped.all():
                 dropped[rng.integers(len(dropped))] = False
             if dropped.any() and series.valid.any():
-                results['inputs'][sensor] = series._replace(values=self._level(series, dropped))
+                results['inputs'][sensor] = self._level(series, np.flatnonzero(dropped))
         return results
 
     @staticmethod
-    def _level(series: ImageSeries, dropped: np.ndarray) -> np.ndarray:
-        values = series.values.astype(np.float32)
-        where = np.broadcast_to(series.valid[:, None], values[:, dropped].shape)
-        values[:, dropped] = values[:, dropped].mean(axis=(0, 2, 3), keepdims=True, where=where)
-        return _store(values, series)
+    def _level(series: ImageSeries, dropped: np.ndarray) -> ImageSeries:
+        values = np.array(series.values)
+        where = np.broadcast_to(series.valid, values[:, 0].shape)
+        for band in dropped:
+            mean = values[:, band].mean(where=where, dtype=np.float64)
+            values[:, band][where] = np.rint(mean) if values.dtype.kind in 'iu' else mean
+        return series._replace(values=values)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(probability={self.probability}, sensors={self.sensors})'
