@@ -6,5 +6,3 @@ param_scheduler = []
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=40000, val_interval=2000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-
-default_hooks = dict(checkpoint=dict(type='SeriesCheckpointHook', interval=2000))
