@@ -10,7 +10,7 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from mmsits.engine import CheckpointError, find_resumable, load_strictly
-from mmsits.engine.checkpoint import trusting
+from mmsits.engine.checkpoint import load_from_http, trusting
 
 
 class _Payload:
@@ -137,3 +137,17 @@ def test_best_weights_without_optimizer_are_not_resumed_from(tmp_path: Path) -> 
     torch.save({'meta': {}, 'state_dict': {}}, tmp_path / 'best.pth')
     (tmp_path / 'last_checkpoint').write_text('best.pth')
     assert find_resumable(tmp_path) is None
+
+
+def test_downloads_are_read_strictly_and_kept(payload: tuple[Path, Path], tmp_path: Path) -> None:
+    path, trace = payload
+    cache = tmp_path / 'cache'
+    with pytest.raises(CheckpointError, match='trust'):
+        load_from_http(path.as_uri(), model_dir=str(cache))
+    assert not trace.exists()
+    good = tmp_path / 'good.pth'
+    torch.save({'state_dict': {'weight': torch.ones(2)}}, good)
+    assert load_from_http(good.as_uri(), model_dir=str(cache))['state_dict']['weight'].tolist() == [1, 1]
+    assert sorted(file.name for file in cache.iterdir()) == ['good.pth', 'payload.pth']
+    for scheme in ('http://', 'https://'):
+        assert CheckpointLoader._get_checkpoint_loader(f'{scheme}host/x.pth') is load_from_http
