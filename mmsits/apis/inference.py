@@ -10,9 +10,9 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
+from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
-from torch import nn
 
 from mmsits.engine.checkpoint import load_strictly
 from mmsits.engine.config import load_config
@@ -23,7 +23,7 @@ from mmsits.structures import to_data_samples
 
 def init_model(
     config: str | Path | Config, checkpoint: str | Path | None = None, device: str | torch.device = 'cpu'
-) -> nn.Module:
+) -> BaseSegmentor:
     """Build a model and load its weights and normalisation.
 
     Args:
@@ -54,7 +54,7 @@ def init_model(
     return model.to(device).eval()
 
 
-def predict_sample(model: nn.Module, sample: Mapping[str, Any]) -> SegDataSample:
+def predict_sample(model: BaseSegmentor, sample: Mapping[str, Any]) -> SegDataSample:
     """Predict one sample.
 
     Args:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
 from mmsits.apis import init_model, predict_sample
@@ -22,7 +21,6 @@ def config(widths=(8, 16)):
 
 
 def test_weights_and_normalisation_come_from_the_checkpoint(tmp_path):
-    init_default_scope('mmseg')
     dataset = DATASETS.build(
         dict(type='PASTISDataset', data_root=write_pastis_miniature(tmp_path), folds=[1, 2], pipeline=PIPELINE)
     )

@@ -3,13 +3,10 @@
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
 
 from mmsits.structures import ImageSeries, SampleMeta, to_data_samples
-
-init_default_scope('mmseg')
 
 
 class MeanOverDates(nn.Module):
