@@ -63,6 +63,8 @@ def build_dataset(cfg: Mapping[str, Any], augment: bool = True) -> Any:
     config = copy.deepcopy(dict(cfg))
     if not augment and 'pipeline' in config:
         config['pipeline'] = [step for step in config['pipeline'] if _is_loading(step)]
+    # A config of `_base_/datasets` alone names no default scope, and its transforms are mmseg's.
+    config.setdefault('_scope_', 'mmseg')
     return DATASETS.build(config)
 
 

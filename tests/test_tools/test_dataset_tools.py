@@ -38,6 +38,8 @@ def runs(tmp_path_factory):
         'browse': ['browse_dataset.py', config, '--out', base / 'pictures', '-n', '2', '--dates', '3'],
         'stats': ['dataset_stats.py', good, '--norm', base / 'norm', '--out', base / 'card'],
         'stats_config': ['dataset_stats.py', config, '--split', 'val'],
+        'base_only': ['check_dataset.py', ROOT / 'configs/_base_/datasets/pastis.py', '--cfg-options',
+                      f'data_root={good}'],
         'misspelt': ['check_dataset.py', config, '--cfg-options', 'data_roots=nowhere'],
     }  # fmt: skip
     group = [
@@ -54,6 +56,11 @@ def test_a_good_dataset_passes(runs):
     assert 'train: 6 samples read, 0 bad' in logs['check_good']
     assert 'test: 2 samples read, 0 bad' in logs['check_good']
     assert len((base / 'good.csv').read_text().splitlines()) == 1
+
+
+def test_the_base_config_alone_is_enough(runs):
+    _, statuses, logs = runs
+    assert statuses['base_only'] == 0, logs['base_only']
 
 
 def test_every_bad_sample_is_listed(runs):
