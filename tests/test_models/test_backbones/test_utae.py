@@ -189,7 +189,7 @@ def test_heads_of_mmseg_take_the_maps(head: dict) -> None:
         (dict(str_conv_k=3), 'str_conv_s'),
         (dict(agg_mode='max'), 'att_group'),
         (dict(encoder_norm='layer'), 'layer'),
-        (dict(encoder_widths=(6, 8, 16)), 'groups'),
+        (dict(encoder_widths=(6, 8, 16), agg_mode='mean'), 'groups'),
     ],
 )
 def test_refuses_options_that_cannot_work(options: dict, sentence: str) -> None:
@@ -204,6 +204,11 @@ def test_names_what_is_wrong_with_the_input() -> None:
         build(in_channels=4)({'s2': make_series()})
     with pytest.raises(ValueError, match='at least 2 x 2'):
         build()({'s2': make_series(height=1, width=8)})
+
+
+def test_channels_last_changes_rounding_only() -> None:
+    series = make_series()
+    assert_same(run(build(channels_last=True), series), run(build(), series))
 
 
 def test_published_initialisation_survives_mmengine() -> None:
