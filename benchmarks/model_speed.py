@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -147,7 +148,7 @@ def measure(case: Case, repeats: int, train: bool) -> list[str]:
     unit = statistics.median(times['unit'])
     shape = 'x'.join(map(str, case.shape))
     dates = '' if case.dates is None else f' ({", ".join(map(str, case.dates))} dates)'
-    figures = [f'{statistics.median(times[name]) / unit:.1f}' for name in works if name != 'unit']
+    figures = [f'{statistics.median(times[name]) / unit:.3g}' for name in works if name != 'unit']
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return [case.model, shape + dates, f'{parameters:,}', f'{unit:.3f}', *figures, *([] if train else ['-'])]
 
@@ -162,11 +163,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     table = Table(*('model', 'N x T x C x H x W', 'parameters', 'unit, s', 'forward, units', 'training step, units'))
-    for model in args.models:
-        cases = [case for case in CASES if case.model == model]
-        for case in [cases[i] for i in args.rows] if args.rows else cases:
-            table.add_row(*measure(case, args.repeats, not args.forward_only))
-    Console(width=120).print(table)
+    with Live(table, console=Console(width=120)):
+        for model in args.models:
+            cases = [case for case in CASES if case.model == model]
+            for case in [cases[i] for i in args.rows] if args.rows else cases:
+                table.add_row(*measure(case, args.repeats, not args.forward_only))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f'torch {torch.__version__}, {args.threads} threads; peak resident set of the process {peak:.0f} MiB')
 

@@ -26,7 +26,8 @@ class UTAEHead(BaseDecodeHead):
         padding_mode: of the convolutions.
         in_index: which of the backbone's maps, 0 for the highest resolution.
         init_cfg: mmengine's initialisation config.
-        **kwargs: further arguments of `BaseDecodeHead`, such as `loss_decode`.
+        **kwargs: further arguments of `BaseDecodeHead`, such as `loss_decode` (default: cross-entropy over labelled
+            pixels).
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class UTAEHead(BaseDecodeHead):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault('dropout_ratio', 0)
+        # The mean over labelled pixels only, which is not mmseg's default.
+        kwargs.setdefault('loss_decode', dict(type='CrossEntropyLoss', avg_non_ignore=True))
         super().__init__(in_channels, channels, num_classes=num_classes, in_index=in_index, init_cfg=init_cfg, **kwargs)
         del self.conv_seg  # the base's 1x1 classifier has no place in this network
         self.out_conv = ConvLayer(
