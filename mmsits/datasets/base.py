@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmseg.registry import TRANSFORMS
 
 from .samplers import DrawIndex
 
@@ -117,7 +118,9 @@ class SeriesDataset(BaseDataset):
         kwargs['max_refetch'] = 0
         self._statistics: dict[str, dict[str, list[float]]] = {}
         self._ignored_classes = tuple(ignored_classes)
-        super().__init__(data_root=str(data_root), pipeline=list(pipeline), **kwargs)
+        # From mmseg's registry, so that a dataset can be made in plain Python, where no default scope is set.
+        transforms = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        super().__init__(data_root=str(data_root), pipeline=transforms, **kwargs)
 
     def full_init(self) -> None:
         """Read the index of the dataset, its statistics and the class table (mmengine calls it once)."""

@@ -1,5 +1,18 @@
 """Pictures of series, maps and results."""
 
-from mmsits.visualization.prediction import colour_composite, draw_prediction
+from .index_curves import draw_index_curves, index_curves
+from .prediction import draw_prediction
+from .region import assemble_patches, draw_region
+from .series import clearest_date, composite, draw_sample, save_figure
 
-__all__ = ['colour_composite', 'draw_prediction']
+__all__ = [
+    'assemble_patches',
+    'clearest_date',
+    'composite',
+    'draw_index_curves',
+    'draw_prediction',
+    'draw_region',
+    'draw_sample',
+    'index_curves',
+    'save_figure',
+]

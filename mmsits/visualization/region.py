@@ -14,9 +14,7 @@ from mmseg.structures import SegDataSample
 from mmsits.datasets.base import day_to_date
 
 from .prediction import draw_prediction
-from .series import IGNORED, composite
-
-_NEAR_INFRARED, _RED = 'B08', 'B04'
+from .series import IGNORED, clearest_date, composite
 
 
 class Region(NamedTuple):
@@ -77,7 +75,8 @@ def assemble_patches(dataset: BaseDataset, predictions: Sequence[SegDataSample],
     size = series[0].values.shape[-1]
     offsets = [(round((top - y) / width * size), round((x - left) / width * size)) for x, y, width in places]
     height, width = max(row for row, _ in offsets) + size, max(column for _, column in offsets) + size
-    date = _greenest_date(np.stack([s.values.numpy() for s in series]), dataset.metainfo['bands'][sensor])
+    whole = np.concatenate([s.values.numpy() for s in series], axis=3)  # T, C, H, patches * W
+    date = clearest_date(whole, np.ones((len(whole), 1, 1), bool), dataset.metainfo['bands'][sensor])
 
     def place_all(tiles: Sequence[np.ndarray], fill: float) -> np.ndarray:
         canvas = np.full((*tiles[0].shape[:-2], height, width), fill, tiles[0].dtype)
@@ -95,13 +94,6 @@ def assemble_patches(dataset: BaseDataset, predictions: Sequence[SegDataSample],
     )
 
 
-def _greenest_date(values: np.ndarray, bands: Sequence[str]) -> int:
-    # (patches, T, C, H, W): clouds and bare soil both lower the mean NDVI, so the greenest date is clear and in season.
-    infrared, red = (values[:, :, list(bands).index(band)].astype(np.float32) for band in (_NEAR_INFRARED, _RED))
-    ndvi = (infrared - red) / np.maximum(infrared + red, 1)
-    return int(ndvi.mean((0, 2, 3)).argmax())
-
-
 def draw_region(region: Region, metainfo: dict, path: str | Path, sensor: str = 's2') -> None:
     """Draw composite, reference, prediction and confidence of a region side by side as PNG.
 
@@ -116,8 +108,7 @@ def draw_region(region: Region, metainfo: dict, path: str | Path, sensor: str = 
     picture = draw_prediction(
         image,
         region.prediction,
-        metainfo['classes'],
-        metainfo['palette'],
+        metainfo,
         reference=region.reference,
         confidence=np.where(region.observed, region.confidence, np.nan),
         title=f'True colour of {day_to_date(region.day)}, reference, prediction and its confidence',

@@ -82,6 +82,31 @@ def composite(values: np.ndarray, bands: Sequence[str], date_index: int, unit: s
     return np.stack([stretch(channel) for channel in channels], axis=-1)
 
 
+def clearest_date(values: np.ndarray, valid: np.ndarray, bands: Sequence[str]) -> int:
+    """The date that shows most of a place: of those with most valid pixels the greenest.
+
+    Clouds, snow and bare soil all lower the mean NDVI, so the greenest date is clear and in season. Without red and
+    near infrared (B04, B08) it is the middle one of the dates with most valid pixels.
+
+    Args:
+        values: (T,C,H,W).
+        valid: (T,H,W) or (T,1,1) bool.
+        bands: names of the C bands.
+
+    Returns:
+        Position of the date.
+    """
+    share = valid.reshape(len(valid), -1).mean(1)
+    candidates = np.flatnonzero(share == share.max())
+    names = list(bands)
+    if not {'B04', 'B08'} <= set(names) or not share.any():
+        return int(candidates[len(candidates) // 2])
+    infrared, red = (values[candidates, names.index(band)].astype(np.float32) for band in ('B08', 'B04'))
+    ndvi = (infrared - red) / np.maximum(infrared + red, 1e-6)
+    seen = np.broadcast_to(valid[candidates], ndvi.shape)
+    return int(candidates[np.mean(ndvi, axis=(1, 2), where=seen).argmax()])
+
+
 def mark_unobserved(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Paint pixels that were not observed.
 
@@ -196,7 +221,7 @@ def draw_sample(
             first[-1].set_visible(True)
             first[-1].imshow(draw_label_map(labels, metainfo['palette']), interpolation='nearest')
             first[-1].set_title('labels', fontsize=7)
-    _draw_legend(figure, present, metainfo)
+    draw_legend(figure, present, metainfo, {'not observed': UNOBSERVED})
     if title:
         figure.suptitle(title, fontsize=10)
     return figure
@@ -209,13 +234,23 @@ def _draw_observed(axis: Axes, series: ImageSeries) -> None:
     axis.set_title(f'observed, {len(valid)} dates\n{share.min():.0%} to {share.max():.0%}', fontsize=7)
 
 
-def _draw_legend(figure: Figure, present: set[int], metainfo: Mapping[str, Any]) -> None:
+def draw_legend(
+    figure: Figure, present: set[int], metainfo: Mapping[str, Any], further: Mapping[str, Sequence[int]] | None = None
+) -> None:
+    """Name the classes of a picture below it.
+
+    Args:
+        figure: figure with constrained layout.
+        present: labels that occur, 255 for pixels without label.
+        metainfo: of the dataset: classes, palette.
+        further: other entries, name to colour 0..255.
+    """
     from matplotlib.patches import Patch
 
     colours = {metainfo['classes'][label]: metainfo['palette'][label] for label in sorted(present - {IGNORED})}
     if IGNORED in present:
-        colours['ignored'] = UNLABELLED
-    colours['not observed'] = UNOBSERVED
+        colours['not labelled'] = UNLABELLED
+    colours.update(further or {})
     handles = [
         Patch(facecolor=(red / 255, green / 255, blue / 255), edgecolor='0.5', label=name)
         for name, (red, green, blue) in colours.items()

@@ -8,6 +8,7 @@ from mmsits.datasets.transforms import LoadSeries, LoadSeriesLabels, PackSeriesI
 from mmsits.visualization.series import (
     UNOBSERVED,
     chosen_dates,
+    clearest_date,
     composite,
     draw_label_map,
     draw_sample,
@@ -75,6 +76,20 @@ def test_a_sample_becomes_a_picture(tmp_path, sensors):
     assert titles.count('labels') == 1
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     present = {dataset.metainfo['classes'][label] for label in np.unique(dataset[0]['targets']) if label != 255}
-    assert present | {'ignored', 'not observed'} == set(names)
+    assert present | {'not labelled', 'not observed'} == set(names)
     save_figure(figure, tmp_path / 'new' / 'picture.png')
     assert (tmp_path / 'new' / 'picture.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_clearest_date_is_the_greenest_of_those_seen_most():
+    values = np.full((4, 2, 6, 6), 1000, np.int16)  # bands B04, B08
+    values[1, 1] = 3000
+    values[2, 1] = 2000
+    values[3, 1] = 9000
+    valid = np.ones((4, 6, 6), bool)
+    valid[3, 0] = False
+    assert clearest_date(values, valid, ('B04', 'B08')) == 1
+    assert clearest_date(values, valid, ('VV', 'VH')) == 1
+    valid[1, 2, 2] = False
+    assert clearest_date(values, valid, ('B04', 'B08')) == 2
+    assert clearest_date(values, np.zeros_like(valid), ('B04', 'B08')) in range(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
+from mmsits.datasets.base import day_to_date
 from mmsits.engine.files import write_atomically
 from mmsits.structures import ImageSeries
-from mmsits.visualization.prediction import colour_composite, draw_prediction
+from mmsits.visualization.prediction import draw_prediction
+from mmsits.visualization.series import TRUE_COLOUR, clearest_date, composite, mark_unobserved
 
 # Smaller maps (parcels, single pixels) show nothing.
 _SMALLEST = 8
@@ -32,7 +33,6 @@ class PredictionDrawingHook(Hook):
     Args:
         max_pictures: How many to draw at each validation or test.
         show_dir: Another folder than `<work_dir>/pictures`.
-        composite_bands: Red, green and blue band, by name; where missing, the first band in grey.
     """
 
     priority = 'LOW'
@@ -41,11 +41,9 @@ class PredictionDrawingHook(Hook):
         self,
         max_pictures: int = 4,
         show_dir: str | None = None,
-        composite_bands: Sequence[str] = ('B04', 'B03', 'B02'),
     ) -> None:
         self.max_pictures = max_pictures
         self.show_dir = show_dir
-        self.composite_bands = tuple(composite_bands)
         self._drawn = 0
 
     def before_val_epoch(self, runner: Any) -> None:
@@ -81,35 +79,34 @@ class PredictionDrawingHook(Hook):
         prediction = output['prediction'][index].cpu().numpy()
         if min(prediction.shape) < _SMALLEST:
             return None
-        size = prediction.shape
-        sensor, series = self._sensor(data_batch['inputs'], index, metainfo, size)
+        sensor, series = self._sensor(data_batch['inputs'], index, metainfo)
         if series is None:
             return None
-        composite, date = colour_composite(series, metainfo.get('bands', {}).get(sensor, ()), self.composite_bands)
-        reference = None if output.get('targets') is None else output['targets'][index].cpu().numpy()
-        classes = metainfo['classes']
+        values, days, valid = (np.asarray(part) for part in series)
+        bands, unit = metainfo['bands'][sensor], metainfo.get('units', {}).get(sensor, '')
+        date = clearest_date(values, valid, bands)
+        image = mark_unobserved(composite(values, bands, date, unit), valid[date])
+        # A batch of patches of different size is padded: show the part that both have.
+        rows, columns = (slice(min(sides)) for sides in zip(image.shape[:2], prediction.shape, strict=True))
+        targets = output.get('targets')
         return draw_prediction(
-            composite[: size[0], : size[1]],
-            prediction[: composite.shape[0], : composite.shape[1]],
-            classes,
-            metainfo.get('palette') or _default_palette(len(classes)),
-            reference=None if reference is None else reference[: composite.shape[0], : composite.shape[1]],
-            confidence=_confidence(output['logits'][index])[: composite.shape[0], : composite.shape[1]],
-            title=f'{output["metas"][index].get("sample_id", "")}  {sensor} of '
-            f'{np.datetime64("1970-01-01") + int(np.asarray(series.days)[date])}',
+            image[rows, columns],
+            prediction[rows, columns],
+            {**metainfo, 'palette': metainfo.get('palette') or _default_palette(len(metainfo['classes']))},
+            reference=None if targets is None else targets[index].cpu().numpy()[rows, columns],
+            confidence=_confidence(output['logits'][index])[rows, columns],
+            title=f'{output["metas"][index].get("sample_id", "")}  {sensor} of {day_to_date(days[date])}',
         )
 
-    def _sensor(
-        self, inputs: dict, index: int, metainfo: dict, size: tuple[int, ...]
-    ) -> tuple[str, ImageSeries | None]:
-        """The sensor that has the bands of the composite, else the first one on the grid of the prediction."""
+    def _sensor(self, inputs: dict, index: int, metainfo: dict) -> tuple[str, ImageSeries | None]:
+        """The sensor with bands in true colour, else the first one that is no single pixel."""
         samples = {
-            name: ImageSeries(*(field[index] for field in series))
+            name: ImageSeries(*(field[index].cpu() for field in series))
             for name, series in inputs.items()
             if min(series.values[index].shape[-2:]) >= _SMALLEST
         }
         for name, sample in samples.items():
-            if set(self.composite_bands) <= set(metainfo.get('bands', {}).get(name, ())):
+            if set(TRUE_COLOUR) <= set(metainfo['bands'][name]):
                 return name, sample
         return next(iter(samples.items()), ('', None))
 
