@@ -103,7 +103,14 @@ def _first_line(error: Exception) -> str:
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """Loader of paths for mmengine's `CheckpointLoader`; see `load_strictly`."""
-    return load_strictly(filename, map_location)
+    return _without_config(load_strictly(filename, map_location))
+
+
+def _without_config(content: Any) -> Any:
+    """A checkpoint without `meta.config`: mmengine's Runner, when it resumes, runs that text as Python."""
+    if not _trusted and isinstance(content, dict) and isinstance(content.get('meta'), dict):
+        content['meta'].pop('config', None)
+    return content
 
 
 def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None) -> Any:
@@ -116,12 +123,20 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
     """
     folder = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
     path = folder / filename.split('?')[0].rsplit('/', 1)[-1]
-    if get_rank() == 0 and not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        found = re.search(r'-([0-9a-f]{8,})\.', path.name)
-        torch.hub.download_url_to_file(filename, str(path), hash_prefix=found[1] if found else None)
+    if get_rank() == 0:
+        _download(filename, path)
     barrier()
-    return load_strictly(path, map_location)
+    # The other machines of a run have disks of their own; a download takes its name in one step.
+    _download(filename, path)
+    return _without_config(load_strictly(path, map_location))
+
+
+def _download(address: str, path: Path) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = re.search(r'-([0-9a-f]{8,})\.', path.name)
+    torch.hub.download_url_to_file(address, str(path), hash_prefix=found[1] if found else None)
 
 
 def register_strict_loaders() -> None:

@@ -56,6 +56,15 @@ def test_code_in_a_checkpoint_runs_only_when_trusted(payload: tuple[Path, Path])
         load_strictly(path)
 
 
+def test_config_text_in_a_checkpoint_never_reaches_the_runner_that_would_run_it(tmp_path: Path) -> None:
+    path = tmp_path / 'x.pth'
+    torch.save({'meta': {'iter': 1, 'config': "open('here', 'w')"}, 'state_dict': {}}, path)
+    assert CheckpointLoader.load_checkpoint(str(path))['meta'] == {'iter': 1}
+    assert load_from_http(path.as_uri(), model_dir=str(tmp_path / 'cache'))['meta'] == {'iter': 1}
+    with trusting(True):
+        assert 'config' in CheckpointLoader.load_checkpoint(str(path))['meta']
+
+
 def test_getattr_on_anything_but_log_buffers_is_refused(tmp_path: Path) -> None:
     class Sneaky:
         def __reduce__(self) -> tuple:
@@ -137,6 +146,12 @@ def test_best_weights_without_optimizer_are_not_resumed_from(tmp_path: Path) -> 
     torch.save({'meta': {}, 'state_dict': {}}, tmp_path / 'best.pth')
     (tmp_path / 'last_checkpoint').write_text('best.pth')
     assert find_resumable(tmp_path) is None
+
+
+def test_a_process_on_another_machine_downloads_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({'state_dict': {}}, tmp_path / 'x.pth')
+    monkeypatch.setattr('mmsits.engine.checkpoint.get_rank', lambda: 1)
+    assert load_from_http((tmp_path / 'x.pth').as_uri(), model_dir=str(tmp_path / 'cache')) == {'state_dict': {}}
 
 
 def test_downloads_are_read_strictly_and_kept(payload: tuple[Path, Path], tmp_path: Path) -> None:
