@@ -31,7 +31,8 @@ class CheckpointContractHook(Hook):
 
     Raises:
         CheckpointError: Names missing, unexpected and differently shaped weights (the first few, and how many), or
-            what differs in bands, units, classes or season start, and what to do.
+            what differs in bands, units, classes or season start, and what to do; or says that a checkpoint to resume
+            from holds no optimizer state.
     """
 
     # After hooks that translate weights (HIGH), before mmengine's EMAHook (NORMAL), which would fail less legibly.
@@ -44,6 +45,12 @@ class CheckpointContractHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Compare; see the class."""
+        # mmengine would go on with a fresh optimizer, without a word.
+        if runner._resume and 'optimizer' not in checkpoint:
+            raise CheckpointError(
+                'The checkpoint to resume from holds weights but no optimizer state, so the run would not go on as it '
+                'was (best_*.pth are like that). Resume from an iter_*.pth, or start a new run with load_from=….'
+            )
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         problems = [compare_weights(model.state_dict(), checkpoint.get('state_dict', checkpoint))]
         known = checkpoint.get('meta', {}).get('dataset_meta') or {}

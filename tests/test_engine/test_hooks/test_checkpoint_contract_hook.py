@@ -61,7 +61,7 @@ def _runner(resume: bool) -> SimpleNamespace:
 
 
 def test_partial_match_is_allowed_for_fine_tuning_never_for_resuming() -> None:
-    other = {'meta': {}, 'state_dict': _network(6).state_dict()}
+    other = {'meta': {}, 'state_dict': _network(6).state_dict(), 'optimizer': {}}
     with pytest.raises(CheckpointError, match='another network'):
         CheckpointContractHook().after_load_checkpoint(_runner(False), other)
     CheckpointContractHook('warn').after_load_checkpoint(_runner(False), other)
@@ -69,3 +69,10 @@ def test_partial_match_is_allowed_for_fine_tuning_never_for_resuming() -> None:
         CheckpointContractHook('warn').after_load_checkpoint(_runner(True), other)
     with pytest.raises(ConfigError, match='on_mismatch'):
         CheckpointContractHook('ignore')
+
+
+def test_weights_without_optimizer_are_no_checkpoint_to_resume_from() -> None:
+    best = {'meta': {}, 'state_dict': _network().state_dict()}
+    CheckpointContractHook().after_load_checkpoint(_runner(False), best)
+    with pytest.raises(CheckpointError, match=r'no optimizer state.*iter_\*\.pth'):
+        CheckpointContractHook().after_load_checkpoint(_runner(True), best)
