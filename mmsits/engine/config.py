@@ -117,11 +117,26 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     if not Path(path).is_file():
         raise ConfigError(f'there is no config {path}')
     cfg = Config.fromfile(str(path))
-    if options:
-        cfg.merge_from_dict(dict(options))
+    options = dict(options or {})
+    cfg.merge_from_dict(options)
     check_keys(cfg)
-    hand_on(cfg)
+    hand_on(cfg, _values_in_files(path))
+    # What the command line says of a single dataset stands above what it says of all.
+    cfg.merge_from_dict({key: value for key, value in options.items() if key.rpartition('.')[2] in HANDED_ON})
     return cfg
+
+
+def _values_in_files(path: str | Path) -> dict[str, list[Any]]:
+    """What a config file and those that it inherits from give the top-level variables that are handed on."""
+    cfg = Config.fromfile(str(path), import_custom_modules=False)
+    values = {key: [cfg[key]] if key in cfg else [] for key in HANDED_ON}
+    for base in Config._get_base_files(str(path)):
+        base_path, _ = Config._get_cfg_path(base, str(path))
+        if not Path(base_path).is_file():
+            continue
+        for key, inherited in _values_in_files(base_path).items():
+            values[key] += inherited
+    return values
 
 
 def check_keys(cfg: Mapping[str, Any]) -> None:
@@ -144,22 +159,26 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
         )
 
 
-def hand_on(cfg: MutableMapping[str, Any]) -> None:
+def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]]) -> None:
     """Give every dataset the `data_root` and `fold` of the config's top level.
 
     A variable of a config file is put in where the file is read, so a later value (of a child config or
     `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, named
-    views) are reached too; `fold` goes to those that take it.
+    views) are reached too; `fold` goes to those that take it. A dataset that was given a root or fold of its own, one
+    that no file has as the variable's value, keeps it.
 
     Args:
         cfg: Changed in place.
+        variables: The values of `data_root` and `fold` in the files of the config: a dataset that holds one of these
+            took it over from the top level.
     """
     if cfg.get('default_scope'):
         init_default_scope(cfg['default_scope'])
     for split in _SPLITS:
         for dataset in _datasets((cfg.get(split) or {}).get('dataset')):
             for key in HANDED_ON:
-                if key in cfg and _takes(dataset, key):
+                own = key in dataset and dataset[key] not in variables.get(key, ())
+                if key in cfg and not own and _takes(dataset, key):
                     dataset[key] = cfg[key]
 
 

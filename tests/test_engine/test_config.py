@@ -7,6 +7,7 @@ import mmsits  # noqa: F401
 from mmsits.engine import ConfigError, load_config, prepare_config
 from mmsits.engine.config import check_keys, hand_on
 
+SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -40,7 +41,7 @@ def test_root_and_fold_reach_every_dataset() -> None:
             test_dataloader=dict(dataset=dict(source=dict(inner), target=dict(type='PASTISDataset'))),
         )
     )
-    hand_on(cfg)
+    hand_on(cfg, dict(data_root=['old'], fold=[1]))
     reached = [
         cfg.train_dataloader.dataset.dataset,
         *cfg.val_dataloader.dataset.datasets,
@@ -53,7 +54,7 @@ def test_root_and_fold_reach_every_dataset() -> None:
 
 def test_fold_goes_only_to_datasets_that_take_it() -> None:
     cfg = Config(dict(fold=2, train_dataloader=dict(dataset=dict(type='BaseSegDataset'))))
-    hand_on(cfg)
+    hand_on(cfg, dict(fold=[2]))
     assert 'fold' not in cfg.train_dataloader.dataset
 
 
@@ -65,6 +66,18 @@ def test_override_on_the_command_line_reaches_the_datasets(tmp_path: Path) -> No
     assert load_config(path, {'data_root': 'b'}).train_dataloader.dataset.data_root == 'b'
     with pytest.raises(ConfigError, match='there is no config'):
         load_config(tmp_path / 'absent.py')
+
+
+def test_a_dataset_keeps_a_root_and_fold_of_its_own(tmp_path: Path) -> None:
+    base, child = tmp_path / 'base.py', tmp_path / 'child.py'
+    loader = "_dataloader = dict(dataset=dict(type='PASTISDataset', data_root=data_root, fold=fold))\n"
+    base.write_text(f"data_root = 'a'\nfold = 1\ntrain{loader}val{loader}test{loader}")
+    child.write_text(
+        "_base_ = './base.py'\ndata_root = 'b'\ntest_dataloader = dict(dataset=dict(data_root='elsewhere'))\n"
+    )
+    cfg = load_config(child, {'fold': 4, 'val_dataloader.dataset.fold': 1})
+    found = [(loader.dataset.data_root, loader.dataset.fold) for loader in map(cfg.get, SPLITS)]
+    assert found == [('b', 4), ('b', 1), ('elsewhere', 4)]
 
 
 def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
