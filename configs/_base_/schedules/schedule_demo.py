@@ -1,10 +1,7 @@
-# Adam for 600 iterations: a short warm-up, then down to zero along a cosine.
-optimizer = dict(type='Adam', lr=3e-3)
+# Adam for 600 iterations; the learning rate falls to zero along a cosine that ends with the run, however long.
+optimizer = dict(type='Adam', lr=2e-3)
 optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.1, begin=0, end=50, by_epoch=False),
-    dict(type='CosineAnnealingLR', begin=50, end=600, T_max=550, eta_min=0, by_epoch=False),
-]
+param_scheduler = [dict(type='CosineAnnealingLR', eta_min=0, by_epoch=False)]
 
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=600, val_interval=200)
 val_cfg = dict(type='ValLoop')
