@@ -69,6 +69,14 @@ def test_a_smaller_patch_is_padded_with_unobserved_pixels_and_ignored_labels(pre
     assert (batch['targets'][1] == 255).sum() == 24 - 6
 
 
+def test_a_parcel_of_one_pixel_beside_larger_ones_stays_one_pixel(preprocessor):
+    series = preprocessor(pseudo_collate([make_sample(size=(3, 1)), make_sample(size=(1, 1), seed=1)]))['inputs']['s2']
+    assert series.valid[0].all()
+    assert series.valid[1, :, :1].all()
+    assert not series.valid[1, :, 1:].any()
+    assert series.values[1, :, :, 1:].abs().max() == 0
+
+
 def test_whatever_is_not_valid_becomes_zero_even_if_it_is_nan(preprocessor):
     sample = make_sample(dtype=torch.float32, per_pixel=True)
     sample['inputs']['s2'].values[1, :, 2, 3] = torch.nan

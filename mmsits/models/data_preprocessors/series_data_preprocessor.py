@@ -186,11 +186,10 @@ def stack_series(series: ImageSeries) -> ImageSeries:
         return series
     values, days, valid = list(series.values), list(series.days), list(series.valid)
     size = [max(v.shape[axis] for v in values) for axis in (0, 2, 3)]
-    if any(list(v.shape[2:]) != size[1:] for v in values):
-        # Padded pixels are not observed, so validity has to be known per pixel.
+    if any(list(v.shape[2:]) != size[1:] for v in values) or len({mask.shape[1:] for mask in valid}) > 1:
+        # Padded pixels are not observed, and validity per date meets validity per pixel: all of them per pixel.
         valid = [mask.expand(v.shape[0], *v.shape[2:]) for mask, v in zip(valid, values, strict=True)]
     extent = [max(mask.shape[axis] for mask in valid) for axis in (1, 2)]
-    valid = [mask if list(mask.shape[1:]) == extent else _expand_mask(mask, extent) for mask in valid]
     return ImageSeries(
         torch.stack([_pad(v, (size[0], v.shape[1], *size[1:]), 0) for v in values]),
         torch.stack([_pad(d, (size[0],), PADDED_DAY) for d in days]),
@@ -211,11 +210,6 @@ def stack_targets(targets: Sequence[torch.Tensor] | torch.Tensor) -> torch.Tenso
         return targets.long()
     size = tuple(max(target.shape[axis] for target in targets) for axis in range(3))
     return torch.stack([_pad(target, size, 255) for target in targets]).long()
-
-
-def _expand_mask(mask: torch.Tensor, extent: list[int]) -> torch.Tensor:
-    # One sample has validity per date, another per pixel: bring the first to the second's size.
-    return mask.expand(mask.shape[0], *extent) if mask.shape[1:] == (1, 1) else mask
 
 
 def _pad(tensor: torch.Tensor, size: Sequence[int], value: float) -> torch.Tensor:
