@@ -31,6 +31,14 @@ class DrawIndex(int):
         self.seed = seed
         return self
 
+    def __sub__(self, other: int) -> DrawIndex:
+        """The same draw at another index: so mmengine's `ConcatDataset` finds the position in one of its datasets."""
+        return DrawIndex(int(self) - int(other), self.draw, self.seed)
+
+    def __mod__(self, other: int) -> DrawIndex:
+        """The same draw at another index: so mmengine's `RepeatDataset` finds the sample."""
+        return DrawIndex(int(self) % int(other), self.draw, self.seed)
+
     def __reduce__(self) -> tuple:
         # An int subclass loses its attributes on the way to a worker unless it says how it is made.
         return DrawIndex, (int(self), self.draw, self.seed)

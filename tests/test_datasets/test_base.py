@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from mmengine.dataset import ConcatDataset, RepeatDataset
 
 from mmsits.datasets import DrawIndex, Sensor, SeriesDataset
 from mmsits.datasets.base import day_number, resolve_season_start
@@ -71,6 +72,15 @@ def test_a_draw_decides_the_random_numbers_not_the_order_of_reading():
 def test_a_plain_index_is_seeded_by_the_dataset():
     np.testing.assert_array_equal(TwoFields(pipeline=[draw_numbers])[1], TwoFields(pipeline=[draw_numbers])[1])
     assert not np.array_equal(TwoFields(pipeline=[draw_numbers])[1], TwoFields(pipeline=[draw_numbers], seed=1)[1])
+
+
+@pytest.mark.parametrize('wrap', [lambda parts: ConcatDataset(parts), lambda parts: RepeatDataset(parts[0], 2)])
+@pytest.mark.parametrize('index', [0, 3])
+def test_a_draw_keeps_its_number_in_wrapped_datasets(wrap, index):
+    dataset = wrap([TwoFields(pipeline=[draw_numbers]) for _ in range(2)])
+    first, again, other = (dataset[DrawIndex(index, draw=draw, seed=0)] for draw in (5, 5, 9))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 def test_draw_index_survives_the_way_to_a_worker():
