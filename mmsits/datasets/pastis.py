@@ -149,8 +149,13 @@ def merged_classes(table: np.ndarray) -> dict[str, tuple]:
 
     Returns:
         classes (names of the merged classes joined by ' + ') and palette (colour of the first of them).
+
+    Raises:
+        ValueError: if the table ignores every class.
     """
     labels = table[: len(CLASSES)]
+    if (labels == IGNORED).all():
+        raise ValueError('label_map: every class is ignored; give at least one a label below 255')
     count = int(max(label for label in labels if label != IGNORED)) + 1
     names, colours = [], []
     for label in range(count):
@@ -295,11 +300,26 @@ class PASTISDataset(SeriesDataset):
             )
         try:
             features = json.loads(self._metadata_path.read_text())['features']
-            return [feature['properties'] for feature in features]
+            found = [dict(feature['properties']) for feature in features]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f'not a GeoJSON feature collection ({error})', path=self._metadata_path, hint='Unpack the file again.'
             ) from error
+        for properties in found:
+            self._check_numbers(properties)
+        return found
+
+    def _check_numbers(self, properties: dict) -> None:
+        for name in ('ID_PATCH', 'Fold'):
+            try:
+                int(properties[name])
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(
+                    f'each patch needs a number as {name}, found {properties.get(name)!r}',
+                    path=self._metadata_path,
+                    sample_id=str(properties.get('ID_PATCH')),
+                    hint='Correct the metadata.',
+                ) from error
 
     def _entry(self, properties: dict) -> dict:
         patch = int(properties['ID_PATCH'])
@@ -337,11 +357,11 @@ class PASTISDataset(SeriesDataset):
         """Dates in the order of the file, (T,) int32; ``dates`` maps positions to yyyymmdd, or is that as JSON text."""
         try:
             table = json.loads(dates) if isinstance(dates, str) else dates
-            ordered = [table[position] for position in sorted(table, key=int)]
+            ordered = [table[str(position)] for position in range(len(table))]
             days = [day_number(datetime.datetime.strptime(str(number), '%Y%m%d').date()) for number in ordered]
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise DataError(
-                f'{key} must map positions to dates yyyymmdd, found {str(dates)[:80]!r} ({error})',
+                f'{key} must map positions 0, 1, … to dates yyyymmdd, found {str(dates)[:80]!r} ({error!r})',
                 path=self._metadata_path,
                 sample_id=str(patch),
                 hint='Correct the metadata.',

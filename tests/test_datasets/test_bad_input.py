@@ -117,10 +117,38 @@ def test_dates_twice_unless_allowed(folder):
     assert len(read(folder, same_day=True)['inputs']['s2'].days) == 6
 
 
-@pytest.mark.parametrize('change', [dict.clear, lambda dates: dates.update({'0': 20181399}), lambda d: d.update(a=1)])
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict.clear,
+        lambda dates: dates.update({'0': 20181399}),
+        lambda dates: dates.update(a=1),
+        lambda dates: dates.pop('2'),
+    ],
+)
 def test_dates_missing_or_impossible(folder, change):
     edit_dates(folder, change)
     with pytest.raises(DataError, match=rf'dates-S2 .*sample {PATCH}, file .*metadata\.geojson'):
+        PASTISDataset(folder)
+
+
+@pytest.mark.parametrize('name', ['ID_PATCH', 'Fold'])
+@pytest.mark.parametrize('value', [None, 'x'])
+def test_patch_without_number_or_fold(folder, name, value):
+    path = folder / 'metadata.geojson'
+    metadata = json.loads(path.read_text())
+    metadata['features'][1]['properties'][name] = value
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match=rf'a number as {name}, found {value!r} .*metadata\.geojson'):
+        PASTISDataset(folder)
+
+
+def test_dates_as_a_list_are_refused(folder):
+    path = folder / 'metadata.geojson'
+    metadata = json.loads(path.read_text())
+    metadata['features'][1]['properties']['dates-S2'] = [20180924, 20181004]
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match=rf'dates-S2 must map positions.*sample {PATCH}'):
         PASTISDataset(folder)
 
 

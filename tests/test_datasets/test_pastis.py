@@ -109,7 +109,7 @@ def test_label_map_merges_classes_and_ignores_the_rest(folder):
     assert len(dataset.metainfo['palette']) == 2
     named = PASTISDataset(folder, label_map={1: 0}, metainfo=dict(classes=('grass',)), ignored_classes=('grass',))
     assert named.metainfo['classes'] == ('grass',)
-    for wrong in ({'rice': 0}, {20: 0}, {1: 256}):
+    for wrong in ({'rice': 0}, {20: 0}, {1: 256}, {}):
         with pytest.raises(ValueError, match='label_map'):
             PASTISDataset(folder, label_map=wrong)
 
