@@ -25,7 +25,9 @@ class TemporalGroupNorm(nn.GroupNorm):
         Returns:
             (N, T, C); unspecified but finite where not valid.
         """
-        groups = x.unflatten(-1, (self.num_groups, -1))  # N, T, G, C / G
+        # In half precision (AMP) the sums of a long series would lose most of their digits.
+        precise = x.to(torch.promote_types(x.dtype, torch.float32))
+        groups = precise.unflatten(-1, (self.num_groups, -1))  # N, T, G, C / G
         if valid is None:
             variance, mean = torch.var_mean(groups, dim=(1, 3), correction=0, keepdim=True)
         else:
@@ -33,5 +35,5 @@ class TemporalGroupNorm(nn.GroupNorm):
             count = (weight.sum(1, keepdim=True) * groups.shape[-1]).clamp(min=1)
             mean = (groups * weight).sum((1, 3), keepdim=True) / count
             variance = ((groups - mean).square() * weight).sum((1, 3), keepdim=True) / count
-        normed = ((groups - mean) * torch.rsqrt(variance + self.eps)).flatten(2)
+        normed = ((groups - mean) * torch.rsqrt(variance + self.eps)).flatten(2).to(x.dtype)
         return normed if self.weight is None else torch.addcmul(self.bias, normed, self.weight)
