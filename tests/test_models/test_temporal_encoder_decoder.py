@@ -128,6 +128,39 @@ def test_unobserved_pixels_are_told():
     assert observed.sum() == 12 * 10 - 1
 
 
+def test_a_coarser_sensor_is_observed_where_its_pixels_lie():
+    model = build()
+    fine, coarse = make_sample((4, 4)), make_sample((2, 2), seed=1)
+    fine['inputs']['s2'].valid[:] = False
+    coarse['inputs']['s2'].valid[:, 0, 1] = False
+    inputs = {name: batch_of(model, s)['inputs']['s2'] for name, s in (('s2', fine), ('s1', coarse))}
+    observed = model.predict(inputs)[0]['observed'][0]
+    assert not observed[:2, 2:].any()
+    assert observed.sum() == 12
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(type='DAHead', in_channels=8, pam_channels=4),
+        dict(
+            type='EncHead',
+            in_channels=[8, 8],
+            in_index=[0, 0],
+            num_codes=4,
+            loss_se_decode=dict(type='CrossEntropyLoss', use_sigmoid=True),
+        ),
+    ],
+    ids=lambda options: options['type'],
+)
+def test_heads_with_more_than_one_output_train_and_predict(options):
+    loss = dict(type='CrossEntropyLoss', avg_non_ignore=True)
+    model = build(decode_head=dict(channels=8, num_classes=3, loss_decode=loss, **options))
+    batch = batch_of(model, make_sample())
+    assert len(model(**batch, mode='loss')) > 2
+    assert model(**batch, mode='predict')[0]['logits'].shape == (1, 3, 12, 10)
+
+
 def test_a_parcel_gets_one_label():
     model = build('MeanOverPixelSet')
     batch = batch_of(model, make_sample((30, 1), (1, 1)), make_sample((20, 1), (1, 1), seed=1))
@@ -181,7 +214,13 @@ def test_a_patch_below_the_smallest_size_is_refused():
 
 @pytest.mark.parametrize(
     'test_cfg',
-    [dict(mode='tiles'), dict(mode='slide', crop_size=(4, 4)), dict(mode='slide', crop_size=(4, 4), stride=(5, 4))],
+    [
+        dict(mode='tiles'),
+        dict(mode='slide', crop_size=(4, 4)),
+        dict(mode='slide', crop_size=(4, 4), stride=(5, 4)),
+        dict(mode='slide', crop_size=4, stride=4),
+        dict(mode='whole', cropsize=(4, 4)),
+    ],
 )
 def test_impossible_windows_are_refused_when_built(test_cfg):
     with pytest.raises(ValueError, match='test_cfg'):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors.base import BaseSegmentor
@@ -115,6 +116,9 @@ class TemporalEncoderDecoder(BaseSegmentor):
     def encode_decode(self, inputs: Inputs, *_: Any) -> Tensor:
         """Class scores (N, K, H, W) of whole inputs, at the size of the label map."""
         logits = self.decode_head(self.extract_feat(inputs))
+        if isinstance(logits, tuple | list):
+            # Heads with more than one output (DAHead, EncHead) put first what predicts; their losses take all of it.
+            logits = logits[0]
         size = self._output_size(inputs)
         if logits.shape[-2:] == size:
             return logits
@@ -214,9 +218,10 @@ def _head_losses(
 def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
     cfg = dict(test_cfg or {'mode': 'whole'})
     mode = cfg.get('mode')
-    if mode == 'whole':
+    known = cfg.keys() <= {'mode', 'crop_size', 'stride'}
+    if mode == 'whole' and known:
         return cfg
-    if mode != 'slide' or 'crop_size' not in cfg or 'stride' not in cfg:
+    if mode != 'slide' or not known or not all(_is_pair(cfg.get(key)) for key in ('crop_size', 'stride')):
         raise ValueError(
             f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w)."
         )
@@ -228,6 +233,10 @@ def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
     return cfg
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, Sequence) and len(value) == 2
+
+
 def _map_size(inputs: Inputs) -> tuple[int, int]:
     sizes = [tuple(series.values.shape[-2:]) for series in inputs.values()]
     return max(size[0] for size in sizes), max(size[1] for size in sizes)
@@ -237,8 +246,10 @@ def _observed(inputs: Inputs, size: torch.Size) -> Tensor:
     observed = torch.zeros((), dtype=torch.bool, device=next(iter(inputs.values())).valid.device)
     for series in inputs.values():
         seen = pixels_exist(series.valid)
-        if tuple(seen.shape[-2:]) not in ((1, 1), tuple(size)):
+        if tuple(size) == (1, 1):
             seen = seen.flatten(1).any(1)[:, None, None]
+        elif tuple(seen.shape[-2:]) not in ((1, 1), tuple(size)):
+            seen = F.interpolate(seen[:, None].float(), size=tuple(size), mode='nearest')[:, 0].bool()
         observed = observed | seen
     return observed.expand(-1, *size)
 
