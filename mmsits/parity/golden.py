@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ class GoldenFile:
             with np.load(path, allow_pickle=False) as data:
                 self.arrays: dict[str, np.ndarray] = {key: data[key] for key in data.files if key != 'meta'}
                 self.meta: dict[str, Any] = json.loads(str(data['meta']))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise ValueError(f'{path}: not a golden file (npz with arrays and a JSON text `meta`): {error}') from error
         self.path = path
         self.name = path.stem

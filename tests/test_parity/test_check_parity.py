@@ -56,9 +56,12 @@ def test_what_is_not_compared_is_listed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_golden_file_is_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / 'utae.npz', x=np.zeros(1))
-    with pytest.raises(ValueError, match=r'utae\.npz'):
-        check_file(tmp_path / 'utae.npz')
+    path = tmp_path / 'utae.npz'
+    np.savez(path, x=np.zeros(1))
+    for content in (path.read_bytes(), path.read_bytes()[:-30], b''):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r'utae\.npz'):
+            check_file(path)
 
 
 @pytest.mark.parametrize(
