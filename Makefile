@@ -6,6 +6,9 @@ VENV   ?= .venv
 JOBS        ?= 2
 PYTEST_ARGS ?=
 
+# Threads that wait sleep instead of spinning: on cores shared with other work, training is up to ten times faster.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 BIN      := $(VENV)/bin
 PINS     := requirements/constraints.txt
 PIP      := $(BIN)/python -m pip --disable-pip-version-check install --quiet
