@@ -177,6 +177,8 @@ class SeriesDataset(BaseDataset):
         held = self.SENSORS[sensor]
         chosen = held.bands if wanted is None else tuple(wanted)
         unknown = [band for band in chosen if band not in held.bands]
+        if not chosen:
+            raise ValueError(f'{type(self).__name__}: no band of sensor {sensor!r} is chosen; it has {held.bands}.')
         if unknown:
             raise ValueError(f'{type(self).__name__}: sensor {sensor!r} has no band {unknown}; it has {held.bands}.')
         return {'bands': chosen, 'file_bands': held.bands, 'unit': held.unit}

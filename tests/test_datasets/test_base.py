@@ -49,6 +49,8 @@ def test_unknown_names_are_refused_with_those_that_exist():
         TwoFields(sensors=('s3',))
     with pytest.raises(ValueError, match=r"no band \['B08'\].*B02"):
         TwoFields(bands=dict(s2=('B08',)))
+    with pytest.raises(ValueError, match=r"no band of sensor 's2' is chosen.*B02"):
+        TwoFields(bands=dict(s2=()))
     with pytest.raises(ValueError, match=r"no class 'maize'.*wheat"):
         TwoFields(ignored_classes=('maize',))
 
