@@ -100,6 +100,7 @@ def test_the_tool_reports_and_exits(tmp_path: Path) -> None:
     with np.load(FOLDER / 'utae_ltae2d.npz') as data:
         wrong = data['out/pe'] + 1
     rewrite(FOLDER / 'utae_ltae2d.npz', tmp_path / 'utae_ltae2d.npz', {'out/pe': wrong})
+    (tmp_path / 'utae.npz').write_bytes(b'')
     bad = run_tool(tmp_path, '--match', 'utae*')
     assert bad.returncode == 1
-    assert 'FAIL' in bad.stdout
+    assert 'failed: utae, utae_ltae2d' in bad.stdout

@@ -2,9 +2,8 @@
 """Compare this implementation with golden values of the published ones.
 
 Loads every golden file of a folder that it knows, runs our implementation built from the file's own description, prints
-the largest differences and the
-tolerance of each output, and names the files it does not know. Exits with 1 if anything differs by more than its
-tolerance.
+the largest differences and the tolerance of each output, and names the files it does not know. Exits with 1 if anything
+differs by more than its tolerance.
 
     python tools/analysis_tools/check_parity.py tests/data/parity --match 'utae*'
 """
@@ -46,7 +45,12 @@ def main() -> int:
     torch.set_num_threads(1)  # as the golden values were made
     unknown, failed, compared = [], [], 0
     for path in paths:
-        report = check_file(path)
+        try:
+            report = check_file(path)
+        except Exception as error:  # One file that cannot be run is a failure, and the others are wanted too.
+            print(f'{path.stem}: FAIL, {type(error).__name__}: {error}')
+            failed.append(path.stem)
+            continue
         if report is None:
             unknown.append(path.name)
             continue
