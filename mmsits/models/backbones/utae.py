@@ -26,12 +26,12 @@ class UTAE(BaseModule):
     levels.
 
     A convolutional encoder is shared by all dates. At its lowest resolution an L-TAE collapses the dates of every
-    pixel. Its attention, resized, also
-    collapses the skip maps of the higher levels. A convolutional decoder goes back up.
+    pixel. Its attention, resized, also collapses the skip maps of the higher levels. A convolutional decoder goes back
+    up.
 
     Only dates that exist are computed (`valid` anywhere in the date), so padding costs nothing and, with the default
-    `norm_over_padding=False`, changes
-    nothing. Any height and width from `min_size` is taken: maps are padded inside and cropped again.
+    `norm_over_padding=False`, changes nothing. Any height and width from `min_size` is taken: maps are padded inside
+    and cropped again.
 
     Args:
         in_channels: bands of the series.

@@ -1,8 +1,8 @@
 """Work on the dates that exist, and on no others.
 
 Series of one batch differ in length, so a batch (N, T, ...) contains dates that exist in no series. `DatePacking` takes
-the existing ones
-out, one behind the other, so that whatever is applied date by date costs nothing for padding, and puts results back.
+the existing ones out, one behind the other, so that whatever is applied date by date costs nothing for padding, and
+puts results back.
 """
 
 from __future__ import annotations

@@ -11,8 +11,7 @@ class TemporalGroupNorm(nn.GroupNorm):
     existing dates.
 
     `torch.nn.GroupNorm` on (N, C, T) counts every date, padding too, so that a series' result depends on what it was
-    batched with.
-    This one doesn't. Parameters are the same.
+    batched with. This one doesn't. Parameters are the same.
     """
 
     def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:

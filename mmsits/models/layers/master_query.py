@@ -23,8 +23,7 @@ class MasterQueryAttention(nn.Module):
     """Scores of dates: each head compares its own learnt query with a linear key of the date. Values are not projected.
 
     As the query does not depend on the input, query and key projection fold into one vector per head (`folded`): head
-    h's score of a feature v is
-    query_h . (K_h v + b_h) / sqrt(key_dim) = direction_h . v + offset_h.
+    h's score of a feature v is query_h . (K_h v + b_h) / sqrt(key_dim) = direction_h . v + offset_h.
 
     Args:
         dim: length of the features.

@@ -31,8 +31,7 @@ class TemporalAggregator(nn.Module):
 
     Args:
         mode: 'att_group': channel group g is summed with the attention of head g; 'att_mean': all channels with the
-            mean attention over heads;
-            'mean': plain mean over the existing dates, the attention is not used.
+            mean attention over heads; 'mean': plain mean over the existing dates, the attention is not used.
     """
 
     def __init__(self, mode: str = 'att_group') -> None:

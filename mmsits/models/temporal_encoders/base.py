@@ -16,8 +16,7 @@ class TemporalEncoder(BaseModule, metaclass=ABCMeta):
     network on every pixel of dense patches.
 
     Rows may share their dates: `days` may have B rows, B dividing N, and then belongs to N / B consecutive rows each.
-    So the dates of a patch are encoded once,
-    not once per pixel.
+    So the dates of a patch are encoded once, not once per pixel.
 
     Attributes:
         in_channels: C.

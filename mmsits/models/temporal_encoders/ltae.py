@@ -24,10 +24,9 @@ class LTAE(TemporalEncoder):
     Each head sees all channels in its key, but sums its own share of the channels (d_model / n_head) over the dates.
 
     Nothing here is ever (N, T, d_model): as queries do not depend on the input, the scores are one linear map of the C
-    channels, and as attention and
-    projection are both linear, the dates are summed first (N, heads, C) and projected afterwards. The numbers are those
-    of the paper's order of operations
-    up to rounding, at 1 / n_head to d_model / C of the cost.
+    channels, and as attention and projection are both linear, the dates are summed first (N, heads, C) and projected
+    afterwards. The numbers are those of the paper's order of operations up to rounding, at 1 / n_head to d_model / C of
+    the cost.
 
     Args:
         in_channels: C of the series.
@@ -41,9 +40,8 @@ class LTAE(TemporalEncoder):
         period: of the day encoding, in days.
         positional_encoding: False leaves the day encoding out.
         norm_over_padding: take the statistics of the input's group norm over all T dates, invalid ones with the values
-            they carry, as the published code
-            does. The output then depends on the padding that a batch adds; needed for published weights to give
-            published numbers.
+            they carry, as the published code does. The output then depends on the padding that a batch adds; needed
+            for published weights to give published numbers.
         init_cfg: mmengine's initialisation config.
 
     Raises:
