@@ -85,8 +85,7 @@ def compare_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> str
         A sentence, empty if they match.
     """
     held = {re.sub(r'^module\.', '', key): value for key, value in weights.items()}
-    # A counter that older versions of torch did not keep and nothing depends on.
-    missing = [key for key in model if key not in held and not key.endswith('num_batches_tracked')]
+    missing = [key for key in model if key not in held and not _may_be_missing(key)]
     unexpected = [key for key in held if key not in model]
     reshaped = [
         f'{key} {tuple(held[key].shape)} instead of {tuple(value.shape)}'
@@ -106,6 +105,12 @@ def compare_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> str
         'directory holds a copy); to start from the weights that do fit, set '
         "default_hooks.checkpoint_contract.on_mismatch='warn'."
     )
+
+
+def _may_be_missing(key: str) -> bool:
+    # A counter that older versions of torch did not keep and nothing depends on; and the normalisation, which
+    # published weights lack: it then comes from config or data, and the data preprocessor refuses to run without.
+    return key.endswith('num_batches_tracked') or key.startswith('data_preprocessor.')
 
 
 def _listed(label: str, names: Sequence[str]) -> str:

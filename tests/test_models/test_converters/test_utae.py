@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmsits.engine.hooks.checkpoint_contract_hook import compare_weights
 from mmsits.models.converters import convert_utae, utae_options
 
 ROOT = Path(__file__).parents[3]
@@ -42,6 +45,18 @@ def test_every_parameter_keeps_its_values(published: dict[str, Tensor]) -> None:
         converted['backbone.down_blocks.1.conv2.0.weight'], published['down_blocks.1.conv2.conv.0.weight']
     )
     assert torch.equal(converted['decode_head.out_conv.3.bias'], published['out_conv.conv.conv.3.bias'])
+
+
+def test_converted_weights_are_those_of_a_segmentor(published: dict[str, Tensor]) -> None:
+    init_default_scope('mmseg')
+    options = utae_options(published)
+    sensors = dict(s2=options['backbone']['in_channels'])
+    preprocessor = dict(type='SeriesDataPreprocessor', sensors=sensors)
+    model = MODELS.build(dict(type='TemporalEncoderDecoder', data_preprocessor=preprocessor, **options))
+    weights = convert_utae(published)
+    assert compare_weights(model.state_dict(), weights) == ''
+    model.load_state_dict(weights, strict=False)
+    assert torch.equal(model.decode_head.out_conv[3].bias, published['out_conv.conv.conv.3.bias'])
 
 
 def test_panoptic_weights_give_the_backbone(published: dict[str, Tensor]) -> None:
