@@ -82,16 +82,21 @@ class TinySeriesBackbone(nn.Module):
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """Kill the process without warning: before a training step, or in the middle of writing a checkpoint."""
+    """Kill the process without warning: before a training step, while writing a checkpoint, or while validating."""
 
     priority = 'VERY_LOW'
 
-    def __init__(self, at: int, while_saving: bool = False) -> None:
+    def __init__(self, at: int, while_saving: bool = False, while_validating: bool = False) -> None:
         self.at = at
         self.while_saving = while_saving
+        self.while_validating = while_validating
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        if batch_idx == self.at and not self.while_saving:
+        if batch_idx == self.at and not self.while_saving and not self.while_validating:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        if runner.iter == self.at and self.while_validating:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:

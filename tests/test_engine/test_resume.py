@@ -1,5 +1,6 @@
 """A run that was killed and resumed ends with the very bits of one that was not."""
 
+import json
 import signal
 from pathlib import Path
 
@@ -12,8 +13,16 @@ from tests.helpers.tiny_model import write_config
 
 TRAIN = str(ROOT / 'tools' / 'train.py')
 KILL = "\ncustom_hooks = [dict(type='EMAHook', momentum=0.1), dict(type='KillHook', {})]\n"
-# In the middle of an accumulation (2 steps); half-way through writing a checkpoint; after validation and a new best.
-MOMENTS = {'step 5': 'at=5', 'saving 8': 'at=8, while_saving=True', 'step 10': 'at=10'}
+# In the middle of an accumulation (2 steps); half-way through writing a checkpoint; after it, while validating; after
+# validation and a new best.
+MOMENTS = {
+    'step 5': 'at=5',
+    'saving 8': 'at=8, while_saving=True',
+    'validating 8': 'at=8, while_validating=True',
+    'step 10': 'at=10',
+}
+# The iteration that each is resumed from.
+RESUMED = {'step 5': 4, 'saving 8': 4, 'validating 8': 8, 'step 10': 8}
 CASES = [(moment, workers) for moment in MOMENTS for workers in (0, 2)]
 
 
@@ -53,6 +62,12 @@ def _equal(a: object, b: object) -> bool:
     return a == b
 
 
+def _validated(work_dir: Path) -> dict[int, float]:
+    """The mIoU of each validation, by iteration."""
+    lines = [line for file in work_dir.glob('*/vis_data/scalars.json') for line in file.read_text().splitlines()]
+    return {entry['step']: entry['mIoU'] for entry in map(json.loads, lines) if 'mIoU' in entry}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(('moment', 'workers'), CASES)
 def test_resumed_run_is_bit_identical(runs: tuple[Path, dict], moment: str, workers: int) -> None:
@@ -64,7 +79,10 @@ def test_resumed_run_is_bit_identical(runs: tuple[Path, dict], moment: str, work
     for part in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
         assert _equal(expected[part], resumed[part]), part
     log = (folder / f'{name}-plain--resume.log').read_text()
-    assert f'iter: {4 if moment != "step 10" else 8}' in log
+    assert f'iter: {RESUMED[moment]}' in log
+    for entry in ('best_score', 'best_ckpt'):
+        assert expected['message_hub']['runtime_info'][entry] == resumed['message_hub']['runtime_info'][entry]
+    assert _validated(folder / name) == _validated(folder / 'uninterrupted')
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.optim import OptimWrapperDict
+from mmengine.runner import IterBasedTrainLoop
 from mmseg.registry import HOOKS
 
 from mmsits.engine.errors import ConfigError, DiskWriteError
@@ -23,7 +25,8 @@ class SeriesCheckpointHook(CheckpointHook):
     An old checkpoint, the best one included, is deleted only once the new one stands; `last_checkpoint` and the best
     checkpoint are kept relative to the work directory, which may thus be moved; the scores in the checkpoint are plain
     floats. Resuming is exact only where no gradient is being accumulated, so `interval` must be a multiple of the
-    optimizer wrapper's `accumulative_counts`.
+    optimizer wrapper's `accumulative_counts`. A numbered checkpoint is written before the validation of its iteration;
+    a run resumed from there validates first, so that no score, best checkpoint or step of a scheduler is left out.
 
     Args:
         interval: Iterations between two checkpoints.
@@ -33,6 +36,7 @@ class SeriesCheckpointHook(CheckpointHook):
 
     Raises:
         ConfigError: If the interval is not a multiple of `accumulative_counts`.
+        TypeError: If an argument is unknown (mmengine would fail when the first checkpoint is saved).
         DiskWriteError: If a checkpoint cannot be written; says how to go on.
     """
 
@@ -45,6 +49,8 @@ class SeriesCheckpointHook(CheckpointHook):
             raise ConfigError(
                 'checkpoint hook: by_epoch=True, but training is counted in iterations: set the interval in iterations'
             )
+        for name in kwargs.keys() - inspect.signature(CheckpointHook).parameters.keys():
+            raise TypeError(f'{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}')
         super().__init__(interval=interval, max_keep_ckpts=max_keep_ckpts, by_epoch=False, **kwargs)
 
     def before_train(self, runner: Any) -> None:
@@ -54,6 +60,24 @@ class SeriesCheckpointHook(CheckpointHook):
         if is_main_process():
             for path in remove_leftovers(self.out_dir):
                 runner.logger.info(f'Removed {path}, left half-written by a run that was killed.')
+        self._locate_best()
+        if runner._resume and self._owes_validation(runner):
+            runner.logger.info(f'Validating iteration {runner.iter}: the checkpoint was written before that.')
+            runner.val_loop.run()
+
+    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+        """Note that this iteration was validated; keep the checkpoint if it is the best."""
+        runner.message_hub.update_info('validated_iter', runner.iter)
+        super().after_val_epoch(runner, metrics)
+
+    def _owes_validation(self, runner: Any) -> bool:
+        loop = runner.train_loop
+        if runner.val_loop is None or not isinstance(loop, IterBasedTrainLoop) or loop.iter < max(loop.val_begin, 1):
+            return False
+        due = loop.iter % loop.val_interval == 0 or loop.iter == loop.max_iters
+        return due and runner.message_hub.get_info('validated_iter') != loop.iter
+
+    def _locate_best(self) -> None:
         # What the message hub knows are names in out_dir; mmengine works with paths.
         if not self.save_best:
             return

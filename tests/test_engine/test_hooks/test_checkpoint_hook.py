@@ -23,6 +23,7 @@ class _Runner:
             torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1), accumulative_counts=counts
         )
         self.iter, self.epoch, self.max_iters = 0, 0, 10**6
+        self._resume = False
         self.train_loop = SimpleNamespace(stop_training=False)
 
     def save_checkpoint(self, out_dir: str, filename: str, *_: Any, meta: dict, **__: Any) -> None:
@@ -115,3 +116,8 @@ def test_interval_must_fit_gradient_accumulation(tmp_path: Path) -> None:
         hook.before_train(runner)
     with pytest.raises(ConfigError, match='by_epoch'):
         SeriesCheckpointHook(by_epoch=True)
+
+
+def test_misspelt_argument_is_refused_before_training() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'intervall'"):
+        SeriesCheckpointHook(intervall=10)
