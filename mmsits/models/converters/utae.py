@@ -136,6 +136,8 @@ def _norm_of(published: Mapping[str, Tensor]) -> str | None:
 
 
 def _expected_shapes(options: Mapping[str, dict[str, Any]], panoptic: bool) -> dict[str, torch.Size]:
+    # Shapes do not depend on the aggregation mode, which weights do not tell; 'mean' goes with all widths.
+    options = {**options, 'backbone': {**options['backbone'], 'agg_mode': 'mean'}}
     with torch.device('meta'):
         parts = {name: MODELS.build(config) for name, config in options.items()}
     if panoptic:

@@ -59,6 +59,19 @@ def test_converted_weights_are_those_of_a_segmentor(published: dict[str, Tensor]
     assert torch.equal(model.decode_head.out_conv[3].bias, published['out_conv.conv.conv.3.bias'])
 
 
+def test_weights_of_another_aggregation_mode_need_no_matching_widths(published: dict[str, Tensor]) -> None:
+    # 32 heads do not divide the first widths (16), which only 'att_group' asks for.
+    attention = 'temporal_encoder.attention_heads'
+    many_heads = {
+        f'{attention}.Q': torch.zeros(32, 4),
+        f'{attention}.fc1_k.weight': torch.zeros(128, 32),
+        f'{attention}.fc1_k.bias': torch.zeros(128),
+    }
+    assert many_heads.keys() <= published.keys()
+    converted = convert_utae({**published, **many_heads})
+    assert converted['backbone.temporal_encoder.attention.key.bias'].shape == (128,)
+
+
 def test_panoptic_weights_give_the_backbone(published: dict[str, Tensor]) -> None:
     panoptic = {f'encoder.{key}': value for key, value in published.items()}
     panoptic['heatmap_conv.0.conv.0.weight'] = torch.zeros(1)
