@@ -79,12 +79,13 @@ def _wrong_name(error: Exception) -> str:
     message = _plain(error)
     if isinstance(error, KeyError):
         return message if ' registry' in message else ''
-    unknown = re.search(r"__init__\(\) got an unexpected keyword argument '(\w+)'", message)
+    unknown = re.search(r"(\w*)\.?__init__\(\) got an unexpected keyword argument '(\w+)'", message)
     if unknown is None:
         return message if '__init__() missing' in message else ''
-    name = unknown[1]
+    owner, name = unknown.groups()
     cls = _class_being_built(error)
-    if cls is None:
+    # What fails may be built by the class, as the DataLoader is by a loop.
+    if cls is None or (owner and owner not in [base.__name__ for base in cls.__mro__]):
         return message
     known = constructor_arguments(cls)
     nearest = difflib.get_close_matches(name, known, n=1)

@@ -144,6 +144,8 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
 
     Names that begin with an underscore or end in `_pipeline` are taken as variables of the config.
 
+    Hooks under `default_hooks` without a type, which a misspelt name makes, are refused as well.
+
     Raises:
         ConfigError: Names the key and the nearest known one.
     """
@@ -157,6 +159,12 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
             f'unknown key {key!r} at the top level of the config{meant} If it is a variable of your own, begin '
             f"its name with an underscore ('_{key}')."
         )
+    hooks = cfg.get('default_hooks') or {}
+    typed = [name for name, hook in hooks.items() if hook is None or 'type' in hook]
+    for name in hooks.keys() - set(typed):
+        nearest = difflib.get_close_matches(name, typed, n=1)
+        meant = f'did you mean {nearest[0]!r}?' if nearest else f'there are {", ".join(typed)}.'
+        raise ConfigError(f'default_hooks has {name!r}, which has no type: {meant}')
 
 
 def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]]) -> None:

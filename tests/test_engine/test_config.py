@@ -18,6 +18,13 @@ def test_unknown_key_is_refused_with_the_nearest_known_one() -> None:
         check_keys({'zzz': 1})
 
 
+def test_misspelt_hook_is_refused_with_the_nearest_known_one() -> None:
+    hooks = dict(checkpoint=dict(type='SeriesCheckpointHook'), logger=None)
+    check_keys({'default_hooks': hooks})
+    with pytest.raises(ConfigError, match=r"default_hooks has 'checkpont'.*did you mean 'checkpoint'"):
+        check_keys({'default_hooks': {**hooks, 'checkpont': dict(interval=3)}})
+
+
 def test_variables_and_private_names_are_allowed() -> None:
     check_keys({'model': {}, 'data_root': '', 'fold': 1, '_anything': 1, 'weak_pipeline': [], 'dataset_type': 'X'})
 

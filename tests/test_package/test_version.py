@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import mmsits
@@ -15,3 +17,10 @@ def test_the_package_tells_its_version() -> None:
 def test_changelog_and_citation_know_the_version() -> None:
     assert f'## {__version__}' in (ROOT / 'CHANGELOG.md').read_text(encoding='utf-8')
     assert f'version: {__version__}' in (ROOT / 'CITATION.cff').read_text(encoding='utf-8')
+
+
+def test_importing_the_package_prints_nothing() -> None:
+    # In a process of its own: what is printed comes with the first import only.
+    code = 'import mmsits; from mmseg.registry import DATASETS; DATASETS.get("PASTISDataset")'
+    result = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ('', '')

@@ -327,7 +327,8 @@ def _write_sensor(
     (folder / f'DATA_{name}').mkdir(exist_ok=True)
     shape = (len(region.dates[sensor]), len(CHANNELS[sensor]), size, size)
     paths = [folder / f'DATA_{name}' / f'{name}_{patch.number}.npy' for patch in plan]
-    series = [np.lib.format.open_memmap(path, 'w+', DATA_TYPES[sensor], shape) for path in paths]
+    for path in paths:
+        np.lib.format.open_memmap(path, 'w+', DATA_TYPES[sensor], shape)
     for index in range(shape[0]):
         progress(what, index, shape[0])
         if sensor == 's2':
@@ -335,16 +336,16 @@ def _write_sensor(
             truth.add(mask, region.ndvi(region.dates['s2'][index])[0])
         else:
             image = region.acquisition(sensor, index)
-        for patch, values in zip(plan, series, strict=True):
+        for patch, path in zip(plan, paths, strict=True):
             rows, columns = _window(patch, size)
-            values[index] = image[:, rows, columns]
+            # One file open at a time: a large region has more patches than a process may have open files.
+            np.load(path, mmap_mode='r+')[index] = image[:, rows, columns]
     progress(what, shape[0], shape[0])
     moments = []
-    for patch, values in zip(plan, series, strict=True):
-        numbers = np.asarray(values, dtype=np.float64)
+    for patch, path in zip(plan, paths, strict=True):
+        numbers = np.load(path).astype(np.float64)
         axes = (0, 2, 3)
         moments.append((patch.fold, numbers.mean(axes), numbers.std(axes, ddof=1)))
-        values.flush()
     return moments
 
 

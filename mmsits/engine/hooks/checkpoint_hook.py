@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 import os
 from pathlib import Path
@@ -16,6 +17,10 @@ from mmseg.registry import HOOKS
 
 from mmsits.engine.errors import ConfigError, DiskWriteError
 from mmsits.engine.files import remove_leftovers, write_atomically
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    return 'will be deprecated in future' not in record.getMessage()
 
 
 @HOOKS.register_module()
@@ -56,7 +61,10 @@ class SeriesCheckpointHook(CheckpointHook):
     def before_train(self, runner: Any) -> None:
         """Check the interval, clean up after a killed run, take up what was kept before."""
         self._check_interval(runner)
+        # mmengine warns of a class of its own that it uses here; a user can do nothing about it.
+        runner.logger.addFilter(_is_of_use)
         super().before_train(runner)
+        runner.logger.removeFilter(_is_of_use)
         if is_main_process():
             for path in remove_leftovers(self.out_dir):
                 runner.logger.info(f'Removed {path}, left half-written by a run that was killed.')

@@ -140,6 +140,18 @@ def test_several_regions_get_numbers_and_tiles_of_their_own(tmp_path):
     assert [r['temporal_shift_days'] for r in description['regions']] == [0, 30]
 
 
+def test_more_patches_than_a_process_may_open_files(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + 30, hard))
+    try:
+        folder = write_pastis(RegionConfig(height=64, width=64, s2_dates=2), tmp_path / 'many', patch_size=8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(list((folder / 'DATA_S2').iterdir())) == 64
+
+
 def test_too_small_a_region_is_refused(tmp_path):
     with pytest.raises(ValueError, match='too few for 5 folds'):
         write_pastis(RegionConfig(height=32, width=32), tmp_path / 'data', patch_size=16, folds=5)

@@ -121,3 +121,13 @@ def test_interval_must_fit_gradient_accumulation(tmp_path: Path) -> None:
 def test_misspelt_argument_is_refused_before_training() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'intervall'"):
         SeriesCheckpointHook(intervall=10)
+
+
+def test_deprecations_within_mmengine_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    runner = _Runner(tmp_path, 'deprecations')
+    monkeypatch.setattr(runner.logger, 'callHandlers', lambda record: shown.append(record.getMessage()))
+    SeriesCheckpointHook(interval=10).before_train(runner)
+    assert shown == [f'Checkpoints will be saved to {tmp_path}.']
+    runner.logger.warning('x will be deprecated in future')
+    assert len(shown) == 2
