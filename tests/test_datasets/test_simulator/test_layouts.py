@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import os
+import resource
 from pathlib import Path
 
 import numpy as np
