@@ -92,6 +92,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     session.add('misspelt key', 'train.py', one, '--cfg-options', 'trian_cfg.max_iters=1')
     session.add('misspelt argument', 'train.py', one, '--cfg-options', 'train_dataloader.dataset.ignored_clases=[0]')
     session.add('misspelt class', 'train.py', one, '--cfg-options', 'model.backbone.type=TinySeriesBakbone')
+    session.add('misspelt loader', 'train.py', one, '--cfg-options', 'train_dataloader.batchsize=2')
     session.add('other architecture', 'test.py', wide, weights)
     session.add('other season', 'test.py', one, weights, '--cfg-options', 'test_dataloader.dataset.season_start=01-01')
     session.add('code', 'test.py', one, payload)
@@ -147,6 +148,7 @@ def test_predictions_are_drawn_where_asked(session: Session) -> None:
             "PASTISDataset takes no argument 'ignored_clases': did you mean 'ignored_classes'?",
         ),
         ('misspelt class', 2, 'TinySeriesBakbone'),
+        ('misspelt loader', 2, "DataLoader.__init__() got an unexpected keyword argument 'batchsize'"),
         ('other architecture', 1, 'backbone.convolution.weight (8, 10, 1, 1) instead of (16, 10, 1, 1)'),
         ('other season', 1, 'season_start: 09-01 in the checkpoint, 01-01 in the test data'),
         ('code', 1, 'add --trust-checkpoint'),
