@@ -26,7 +26,10 @@ from mmsits.visualization.region import assemble_patches, draw_region
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/utae/utae_demo_simulated.py'
-SIMULATION = ('--layout', 'pastis', '--patches', '100', '--patch-size', '32', '--dates', '20', '--pixel-noise', '0.1')
+SIMULATION = (
+    *('--layout', 'pastis', '--patches', '100', '--patch-size', '32', '--dates', '20', '--pixel-noise', '0.1'),
+    *('--classes', '1', '2', '3', '4', '5', '6', '9'),
+)
 FOREST = ('--trees', '100', '--seeds', '0', '--max-pixels', '12000')
 
 
