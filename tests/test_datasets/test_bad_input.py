@@ -132,6 +132,15 @@ def test_dates_missing_or_impossible(folder, change):
         PASTISDataset(folder)
 
 
+def test_images_without_dates_are_not_taken_for_a_missing_sensor(folder):
+    path = folder / 'metadata.geojson'
+    metadata = json.loads(path.read_text())
+    del metadata['features'][1]['properties']['dates-S1A']
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(DataError, match=rf'dates-S1A are missing .*S1A_{PATCH}.npy \[sample {PATCH}, .*geojson'):
+        PASTISDataset(folder, sensors=SENSORS)
+
+
 @pytest.mark.parametrize('name', ['ID_PATCH', 'Fold'])
 @pytest.mark.parametrize('value', [None, 'x'])
 def test_patch_without_number_or_fold(folder, name, value):

@@ -144,6 +144,7 @@ def test_season_start_recurs_or_is_fixed(folder):
 
 def test_a_sensor_without_dates_is_an_invalid_series(copy):
     edit_metadata(copy, lambda p: p.pop('dates-S1A') if p['ID_PATCH'] == 10002 else None)
+    (copy / 'DATA_S1A' / 'S1A_10002.npy').unlink()
     dataset = PASTISDataset(copy, sensors=('s1a', 's2'), pipeline=PIPELINE)
     sample = dataset[1]
     assert list(sample['inputs']) == ['s1a', 's2']
