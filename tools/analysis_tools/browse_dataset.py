@@ -1,6 +1,6 @@
 """Draw samples of a dataset, as loaded and as its pipeline augments them.
 
-python tools/analysis_tools/browse_dataset.py configs/utae/utae_pastis.py --out work_dirs/browse -n 20
+python tools/analysis_tools/browse_dataset.py configs/utae/utae_100e_pastis-fold1.py --out work_dirs/browse -n 20
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read every sample of a config's datasets and list all that cannot be used.
 
-    python tools/analysis_tools/check_dataset.py configs/utae/utae_pastis.py --split train val --out bad.csv
+    python tools/analysis_tools/check_dataset.py configs/utae/utae_100e_pastis-fold1.py --split train val --out bad.csv
 
 Exit status 1 if a sample is bad.
 """

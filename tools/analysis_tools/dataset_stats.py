@@ -1,6 +1,6 @@
 """Bands, dates, validity, classes and value ranges of a dataset; normalisation statistics in the form of PASTIS.
 
-    python tools/analysis_tools/dataset_stats.py configs/utae/utae_pastis.py
+    python tools/analysis_tools/dataset_stats.py configs/utae/utae_100e_pastis-fold1.py
     python tools/analysis_tools/dataset_stats.py data/PASTIS --norm data/PASTIS
 
 Given a folder in the layout of PASTIS, all its patches and sensors are taken. --norm writes NORM_<sensor>_patch.json
