@@ -37,7 +37,9 @@ def run(title: str, *command: str | Path) -> None:
     """Run one of the tools and say how long it took."""
     print(f'\n== {title}\n   python {" ".join(str(part) for part in command)}', flush=True)
     start = time.monotonic()
-    subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=True)
+    status = subprocess.run([sys.executable, *map(str, command)], cwd=ROOT, check=False).returncode
+    if status:
+        sys.exit(f'The demo stops here, since "{title}" failed (status {status}); the reason stands above.')
     print(f'   {time.monotonic() - start:.0f} s', flush=True)
 
 

@@ -43,3 +43,14 @@ def test_results_of_other_classes_are_refused(tmp_path, monkeypatch, capsys):
     files = [write(tmp_path / 'a.json', np.eye(3).tolist()), write(tmp_path / 'b.json', np.eye(3).tolist(), 'xyz')]
     with pytest.raises(SystemExit, match=r'b\.json has other classes'):
         run(monkeypatch, capsys, *files)
+
+
+@pytest.mark.parametrize(
+    ('content', 'sentence'), [(None, 'cannot be read'), ('{', 'no JSON'), ('{"scores": 1}', 'no classes')]
+)
+def test_a_file_that_is_no_result_is_named(tmp_path, monkeypatch, capsys, content, sentence):
+    file = tmp_path / 'a.json'
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SystemExit, match=rf'a\.json .*{sentence}'):
+        run(monkeypatch, capsys, str(file))

@@ -1,4 +1,4 @@
-"""check_dataset, browse_dataset and dataset_stats as a user runs them."""
+"""check_dataset, browse_dataset, dataset_stats and baseline as a user runs them."""
 
 import csv
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmsits.evaluation.segmentation_metric import scores
 from tests.helpers.forked_tools import run_tools
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
@@ -30,6 +31,7 @@ def runs(tmp_path_factory):
         f"_base_ = ['{ROOT}/configs/_base_/datasets/pastis.py', '{ROOT}/configs/_base_/default_runtime.py']\n"
         f"data_root = '{good}'\n"
         "train_dataloader = dict(dataset=dict(sensors=('s2', 's1a')))\n"
+        "test_evaluator = dict(excluded_classes=['meadow'], average_over='reference_or_prediction')\n"
     )
     commands = {
         'check_good': ['check_dataset.py', config, '--out', base / 'good.csv'],
@@ -40,6 +42,9 @@ def runs(tmp_path_factory):
         'stats_config': ['dataset_stats.py', config, '--split', 'val'],
         'base_only': ['check_dataset.py', ROOT / 'configs/_base_/datasets/pastis.py', '--cfg-options',
                       f'data_root={good}'],
+        'baseline': ['baseline.py', config, '--trees', '5', '--seeds', '0', '1', '--out', base / 'baseline.json',
+                     '--cfg-options', 'train_dataloader.dataset.sensors=("s2",)'],
+        'baseline_nowhere': ['baseline.py', config, '--cfg-options', 'data_root=/nowhere'],
         'misspelt': ['check_dataset.py', config, '--cfg-options', 'data_roots=nowhere'],
     }  # fmt: skip
     group = [
@@ -105,3 +110,20 @@ def test_stats_of_a_config_take_its_split(runs):
     _, statuses, logs = runs
     assert statuses['stats_config'] == 0, logs['stats_config']
     assert 'PASTISDataset: 2 samples' in logs['stats_config']
+
+
+def test_baselines_are_scored_by_the_rules_of_the_metric(runs):
+    base, statuses, logs = runs
+    assert statuses['baseline'] == 0, logs['baseline']
+    results = json.loads((base / 'baseline.json').read_text())
+    assert [len(results['confusion'][name]) for name in ('random forest', 'majority class')] == [2, 1]
+    matrix = np.array(results['confusion']['random forest'][0])
+    expected = scores(matrix, excluded_classes=[1], average_over='reference_or_prediction').overall
+    assert results['scores']['random forest'][0] == pytest.approx(expected, nan_ok=True)
+
+
+def test_baselines_of_missing_data_end_with_a_sentence(runs):
+    _, statuses, logs = runs
+    assert statuses['baseline_nowhere'] == 1
+    assert 'the PASTIS folder does not exist [file /nowhere]' in logs['baseline_nowhere']
+    assert 'Traceback' not in logs['baseline_nowhere']

@@ -2,32 +2,44 @@
 """Score a random forest and the majority class on the pixels, dates and classes of a config.
 
 Fitted on the labelled pixels of its training dataset, scored on those of its test dataset, both read through the test
-pipeline; a study that cannot beat these has not shown much.
+pipeline, with the metric's rules for classes and means; a study that cannot beat these has not shown much.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config, DictAction
-from mmseg.registry import DATASETS
+from mmengine.dataset import BaseDataset
 
+from mmsits.datasets.inspection import build_dataset
 from mmsits.engine import load_config
+from mmsits.engine.command_line import building, run_tool
 from mmsits.evaluation import pixel_baselines
 from mmsits.evaluation.segmentation_metric import scores
 
 
+def open_datasets(cfg: Config) -> tuple[BaseDataset, BaseDataset]:
+    """Training and test dataset of a config, both with the test pipeline."""
+    test = cfg.test_dataloader.dataset
+    return build_dataset({**cfg.train_dataloader.dataset, 'pipeline': test.pipeline}), build_dataset(test)
+
+
 def baseline_confusions(
-    cfg: Config, trees: int, seeds: list[int], step: int = 15, max_pixels: int | None = None
+    train: BaseDataset,
+    test: BaseDataset,
+    trees: int,
+    seeds: list[int],
+    step: int = 15,
+    max_pixels: int | None = None,
 ) -> dict[str, list[np.ndarray]]:
     """Confusion matrices of the majority class (one) and of a random forest (one per seed)."""
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    train = DATASETS.build({**cfg.train_dataloader.dataset, 'pipeline': pipeline})
-    test = DATASETS.build(cfg.test_dataloader.dataset)
     grid = pixel_baselines.season_grid(train, step)
     fitted = pixel_baselines.pixel_table(train, grid, max_pixels)
     scored = pixel_baselines.pixel_table(test, grid)
@@ -41,12 +53,15 @@ def baseline_confusions(
     return {'random forest': forests, 'majority class': [pixel_baselines.majority_confusion(fitted, scored, classes)]}
 
 
-def summary(confusions: dict[str, list[np.ndarray]]) -> dict[str, Any]:
-    """Overall scores of every run, per classifier."""
-    return {name: [scores(matrix).overall for matrix in matrices] for name, matrices in confusions.items()}
+def scoring_rules(cfg: Config, classes: Sequence[str]) -> dict[str, Any]:
+    """What the config's metric leaves out and averages over, as arguments of `scores`."""
+    evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    metric = next((entry for entry in evaluators if entry['type'] == 'SeriesSegmentationMetric'), {})
+    excluded = [classes.index(name) if isinstance(name, str) else name for name in metric.get('excluded_classes', ())]
+    return dict(excluded_classes=excluded, average_over=metric.get('average_over', 'reference'))
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config')
     parser.add_argument('--trees', type=int, default=300)
@@ -55,10 +70,17 @@ def main() -> None:
     parser.add_argument('--max-pixels', type=int, help='fit to at most so many pixels')
     parser.add_argument('--out', type=Path, help='write confusion matrices and scores as JSON')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    args = parser.parse_args()
-    cfg = load_config(args.config, args.cfg_options)
-    confusions = baseline_confusions(cfg, args.trees, args.seeds, args.step, args.max_pixels)
-    results = summary(confusions)
+    parser.add_argument('--traceback', action='store_true', help='show errors in full')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    with building():
+        cfg = load_config(args.config, args.cfg_options)
+        train, test = open_datasets(cfg)
+        rules = scoring_rules(cfg, test.metainfo['classes'])
+    confusions = baseline_confusions(train, test, args.trees, args.seeds, args.step, args.max_pixels)
+    results = {name: [scores(matrix, **rules).overall for matrix in runs] for name, runs in confusions.items()}
     for name, runs in results.items():
         for run in runs:
             print(f'{name:15s} ' + '  '.join(f'{key} {100 * value:5.1f}' for key, value in run.items()))
@@ -69,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_tool(main, parse_arguments()))

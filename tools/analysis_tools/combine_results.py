@@ -21,9 +21,22 @@ from mmsits.evaluation.segmentation_metric import AverageOver, SegmentationScore
 SHOWN = ('OA', 'mIoU', 'macro_F1', 'kappa')
 
 
+def read_result(file: Path) -> dict:
+    """Content of a result file; ends the program with a sentence if it is none."""
+    try:
+        result = json.loads(file.read_text())
+    except OSError as error:
+        raise SystemExit(f'{file} cannot be read: {error.strerror}.') from error
+    except ValueError as error:
+        raise SystemExit(f'{file} is no JSON file: give what tools/test.py --out FILE.json has written.') from error
+    if not isinstance(result, dict) or not {'classes', 'confusion_matrix'} <= result.keys():
+        raise SystemExit(f'{file} holds no classes and confusion matrix: give what tools/test.py --out has written.')
+    return result
+
+
 def read_confusions(files: list[Path]) -> tuple[list[np.ndarray], list[str]]:
-    """Confusion matrices of result files and the classes they share; ends the program if the classes differ."""
-    results = [json.loads(file.read_text()) for file in files]
+    """Confusion matrices of result files and the classes they share; ends the program where they do not agree."""
+    results = [read_result(file) for file in files]
     classes = results[0]['classes']
     for file, result in zip(files, results, strict=True):
         if result['classes'] != classes:
