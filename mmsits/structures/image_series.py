@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 # numpy in a dataset's pipeline, torch from `PackSeriesInputs` on.
@@ -53,16 +52,3 @@ def pixels_exist(valid: torch.Tensor) -> torch.Tensor:
         Shape (N, H, W) or (N, 1, 1), bool.
     """
     return valid.any(1)
-
-
-def select_dates(series: ImageSeries, index: np.ndarray) -> ImageSeries:
-    """Keep some dates of one sample's series (no leading N).
-
-    Args:
-        series: A series of T dates.
-        index: Positions of the dates to keep, in the order wanted, shape (T',), or a bool mask of shape (T,).
-
-    Returns:
-        A series of T' dates.
-    """
-    return ImageSeries(series.values[index], series.days[index], series.valid[index])
