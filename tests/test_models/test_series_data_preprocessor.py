@@ -77,6 +77,15 @@ def test_a_parcel_of_one_pixel_beside_larger_ones_stays_one_pixel(preprocessor):
     assert series.values[1, :, :, 1:].abs().max() == 0
 
 
+def test_a_missing_sensor_does_not_enlarge_the_grid_of_a_coarser_one(preprocessor):
+    missing = make_sample(dates=1, size=(8, 8), seed=1)
+    missing['inputs']['s2'].valid[:] = False
+    for order in ([make_sample(), missing], [missing, make_sample()]):
+        series = preprocessor(pseudo_collate([{**s, 'targets': torch.ones(1, 8, 8)} for s in order]))['inputs']['s2']
+        assert series.values.shape == (2, 3, 2, 4, 4)
+        assert sorted(series.valid.flatten(1).float().mean(1).tolist()) == [0, 1]
+
+
 def test_whatever_is_not_valid_becomes_zero_even_if_it_is_nan(preprocessor):
     sample = make_sample(dtype=torch.float32, per_pixel=True)
     sample['inputs']['s2'].values[1, :, 2, 3] = torch.nan

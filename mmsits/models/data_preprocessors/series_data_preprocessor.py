@@ -185,6 +185,8 @@ def stack_series(series: ImageSeries) -> ImageSeries:
     if isinstance(series.values, torch.Tensor):
         return series
     values, days, valid = list(series.values), list(series.days), list(series.valid)
+    if len({v.shape[2:] for v in values}) > 1:
+        values, valid = _without_unseen_sizes(values, valid)
     size = [max(v.shape[axis] for v in values) for axis in (0, 2, 3)]
     if any(list(v.shape[2:]) != size[1:] for v in values) or len({mask.shape[1:] for mask in valid}) > 1:
         # Padded pixels are not observed, and validity per date meets validity per pixel: all of them per pixel.
@@ -195,6 +197,23 @@ def stack_series(series: ImageSeries) -> ImageSeries:
         torch.stack([_pad(d, (size[0],), PADDED_DAY) for d in days]),
         torch.stack([_pad(mask, (size[0], *extent), False) for mask in valid]),
     )
+
+
+def _without_unseen_sizes(
+    values: list[torch.Tensor], valid: list[torch.Tensor]
+) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """Shrink series without any valid pixel to the largest size of the others.
+
+    A sample that lacks a sensor has an empty series of its own size; a coarser sensor's real series, padded to that
+    size, would no longer lie over the other sensors.
+    """
+    sizes = [v.shape[2:] for v, mask in zip(values, valid, strict=True) if mask.any()]
+    if not sizes:
+        return values, valid
+    height, width = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    values = [v[..., :height, :width] for v in values]
+    # A validity of 1×1 is not cut, as both sizes are 1 at least.
+    return values, [mask[..., :height, :width] for mask in valid]
 
 
 def stack_targets(targets: Sequence[torch.Tensor] | torch.Tensor) -> torch.Tensor:
