@@ -349,17 +349,19 @@ class PASTISDataset(SeriesDataset):
         name = sensor.upper()
         path = self._root / f'DATA_{name}' / f'{name}_{patch}.npy'
         dates = properties.get(f'dates-{name}')
-        if (dates is None or self.allow_missing) and not path.is_file():
-            return dict(path=None, days=None)
-        if dates is None:
-            # Images are there: to call the sensor missing would throw observations away without a word.
+        if dates is None and path.is_file():
+            # To call the sensor missing would throw observations away without a word.
             raise DataError(
                 f'dates-{name} are missing for images that are there, in {path}',
                 path=self._metadata_path,
                 sample_id=str(patch),
                 hint='Add the dates, or take the file away if the patch shall go without this sensor.',
             )
-        return dict(path=str(path), days=self._days(dates, f'dates-{name}', patch))
+        if dates is None:
+            return dict(path=None, days=None)
+        days = self._days(dates, f'dates-{name}', patch)
+        absent = self.allow_missing and not path.is_file()
+        return dict(path=None if absent else str(path), days=days)
 
     def _days(self, dates: dict | str, key: str, patch: int) -> np.ndarray:
         """Dates in the order of the file, (T,) int32; ``dates`` maps positions to yyyymmdd, or is that as JSON text."""

@@ -167,6 +167,16 @@ def test_a_missing_file_is_an_error_unless_allowed(copy):
     assert lenient[2]['inputs']['s2'].valid.all()
 
 
+def test_a_sample_that_lacks_all_sensors_has_the_size_of_its_labels(copy):
+    (copy / 'DATA_S2' / 'S2_10003.npy').unlink()
+    crop = [LoadSeries(), LoadSeriesLabels(), SeriesRandomCrop(8), PackSeriesInputs()]
+    for pipeline, size in ((PIPELINE, (16, 16)), (crop, (8, 8))):
+        sample = PASTISDataset(copy, sensors=('s2',), pipeline=pipeline, allow_missing=True)[2]
+        assert sample['inputs']['s2'].values.shape == (1, 10, *size)
+        assert not sample['inputs']['s2'].valid.any()
+        assert sample['metas']['img_shape'] == size == tuple(sample['targets'].shape[1:])
+
+
 def test_crops_and_dates_are_cut_before_the_file_is_read(folder):
     class Spy:
         def __call__(self, results):

@@ -222,8 +222,8 @@ class LoadSeriesLabels(BaseTransform):
 
     Required keys: label_path (a .npy of (H,W), or (K,H,W) whose channel ``label_channel`` holds the codes; None for a
     sample without labels), sample_id. Optional keys: label_table ((256,) label of each code, -1 where it does not
-    exist), label_channel (default 0), ignored_labels, inputs (then the size is checked). Added keys: targets ((H,W)
-    uint8, 255 ignored), paths['targets'].
+    exist), label_channel (default 0), ignored_labels, inputs (then the size is checked; a sample that lacks all its
+    sensors gets that of its labels). Added keys: targets ((H,W) uint8, 255 ignored), paths['targets'].
 
     Raises:
         DataError: if the file is missing or damaged, a code is not in the table, or the size is not that of the images.
@@ -237,6 +237,7 @@ class LoadSeriesLabels(BaseTransform):
         codes = open_array(path, results['sample_id'], mmap=False)
         codes = codes[results.get('label_channel', 0)] if codes.ndim == 3 else codes
         self._check_size(codes, results, path)
+        _size_empty_series(results, (codes.shape[0], codes.shape[1]))
         targets = translate_labels(codes, results.get('label_table'), path, results['sample_id'])
         for label in results.get('ignored_labels', ()):
             targets[targets == label] = IGNORED
@@ -261,6 +262,16 @@ class LoadSeriesLabels(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def _size_empty_series(results: dict, size: tuple[int, int]) -> None:
+    """Give a sample that lacks all its sensors the size of its labels: nothing else tells how large it is."""
+    series = results.get('inputs', {})
+    if not series or any(sensor in results['paths'] for sensor in series):
+        return
+    for sensor, empty in series.items():
+        series[sensor] = empty_series(empty.values.shape[1], size, empty.days[0], empty.values.dtype)
+    results['img_shape'] = size
 
 
 def translate_labels(codes: np.ndarray, table: np.ndarray | None, path: str, sample_id: str) -> np.ndarray:
