@@ -19,7 +19,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder for logs (default: work_dirs/<name of the config>)')
     parser.add_argument('--out', help='write scores and confusion matrix to this file (.json or .npz)')
-    parser.add_argument('--show-dir', help='draw predictions into this folder')
+    parser.add_argument(
+        '--show-dir',
+        help='draw the first predictions into this folder (how many: default_hooks.prediction_drawing.max_pictures)',
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides: key=value key.inner=value …')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument(

@@ -49,7 +49,9 @@ class DatasetContractHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
         dataset = runner.train_dataloader.dataset
-        if not self.data_card or not is_main_process() or not hasattr(dataset, 'statistics'):
+        # A concatenated or repeated dataset hands on the metainfo of what it holds.
+        described = 'bands' in (getattr(dataset, 'metainfo', None) or {})
+        if not self.data_card or not is_main_process() or not described:
             return
         from mmsits.datasets.data_card import describe_dataset
 
