@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import os
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.dist import is_distributed
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 
@@ -295,6 +297,11 @@ def _find_checkpoint(cfg: Config, resume: str | None) -> None:
         return
     found = find_resumable(cfg.work_dir) if resume == 'auto' else Path(resume)
     if found is None:
+        print_log(
+            f'There is no checkpoint in {cfg.work_dir} to resume from: the run starts from the beginning.',
+            'current',
+            logging.WARNING,
+        )
         cfg.resume = False
         return
     if not found.is_file():

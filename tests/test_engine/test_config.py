@@ -91,12 +91,17 @@ def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     path = tmp_path / 'utae_pastis.py'
     path.write_text("model = dict(type='X')\nload_from = 'weights.pth'\n")
+    said: list[str] = []
+    monkeypatch.setattr('mmsits.engine.config.print_log', lambda message, *_: said.append(message))
     cfg = prepare_config(load_config(path), seed=7, resume='auto')
     assert cfg.work_dir == 'work_dirs/utae_pastis'
     assert cfg.randomness == dict(seed=7, deterministic=True)
     # Nothing to resume from: the run starts, from the weights that the config names.
     assert cfg.resume is False
     assert cfg.load_from == 'weights.pth'
+    assert said == [
+        'There is no checkpoint in work_dirs/utae_pastis to resume from: the run starts from the beginning.'
+    ]
     with pytest.raises(ConfigError, match='there is no checkpoint'):
         prepare_config(load_config(path), resume=str(tmp_path / 'absent.pth'))
 

@@ -6,6 +6,8 @@ import inspect
 import logging
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,16 @@ from mmsits.engine.files import remove_leftovers, write_atomically
 
 def _is_of_use(record: logging.LogRecord) -> bool:
     return 'will be deprecated in future' not in record.getMessage()
+
+
+@contextmanager
+def _without_deprecations(logger: logging.Logger) -> Iterator[None]:
+    """mmengine warns of a class of its own that it uses itself; a user can do nothing about it."""
+    logger.addFilter(_is_of_use)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_of_use)
 
 
 @HOOKS.register_module()
@@ -61,10 +73,8 @@ class SeriesCheckpointHook(CheckpointHook):
     def before_train(self, runner: Any) -> None:
         """Check the interval, clean up after a killed run, take up what was kept before."""
         self._check_interval(runner)
-        # mmengine warns of a class of its own that it uses here; a user can do nothing about it.
-        runner.logger.addFilter(_is_of_use)
-        super().before_train(runner)
-        runner.logger.removeFilter(_is_of_use)
+        with _without_deprecations(runner.logger):
+            super().before_train(runner)
         if is_main_process():
             for path in remove_leftovers(self.out_dir):
                 runner.logger.info(f'Removed {path}, left half-written by a run that was killed.')
@@ -141,14 +151,15 @@ class SeriesCheckpointHook(CheckpointHook):
 
     def _write(self, runner: Any, name: str, **kwargs: Any) -> None:
         try:
-            runner.save_checkpoint(
-                self.out_dir,
-                name,
-                self.file_client_args,
-                by_epoch=False,
-                backend_args=self.backend_args,
-                **kwargs,
-            )
+            with _without_deprecations(runner.logger):
+                runner.save_checkpoint(
+                    self.out_dir,
+                    name,
+                    self.file_client_args,
+                    by_epoch=False,
+                    backend_args=self.backend_args,
+                    **kwargs,
+                )
         except DiskWriteError as error:
             raise DiskWriteError(
                 error.errno,
