@@ -1,5 +1,6 @@
 """Networks from a dict of `ImageSeries` to feature maps, highest resolution first."""
 
+from .pixelwise import PixelwiseBackbone
 from .utae import UTAE
 
-__all__ = ['UTAE']
+__all__ = ['UTAE', 'PixelwiseBackbone']

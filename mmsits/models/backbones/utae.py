@@ -59,7 +59,7 @@ class UTAE(BaseModule):
         ValueError: for options that contradict each other.
     """
 
-    min_size = 2  # a single pixel has no neighbourhood to convolve: use the LTAE on it
+    min_size = 2  # a single pixel has no neighbourhood to convolve: use PixelwiseBackbone on it
 
     def __init__(
         self,

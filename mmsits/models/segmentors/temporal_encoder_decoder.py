@@ -205,7 +205,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
         if min(height, width) < smallest:
             raise ValueError(
                 f'{type(self.backbone).__name__} takes patches of at least {smallest}×{smallest} pixels; the batch is '
-                f'{height}×{width}. Use a pixel-wise backbone for parcels and single pixels.'
+                f'{height}×{width}. Use PixelwiseBackbone for parcels and single pixels.'
             )
 
 
