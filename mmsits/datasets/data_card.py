@@ -20,7 +20,6 @@ import torch
 from mmsits.structures import ImageSeries
 
 from .errors import DataError, iso_day
-from .transforms import LoadSeriesLabels
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -402,29 +401,6 @@ def describe_dataset(dataset: Any, max_samples: int | None = 64, seed: int = 0) 
 def _samples(dataset: Any, indices: Iterable[int]) -> Iterator[dict]:
     for index in indices:
         yield dataset[int(index)]
-
-
-def class_pixel_counts(dataset: Any) -> np.ndarray:
-    """Number of labelled pixels of each class, from the label files alone.
-
-    Args:
-        dataset: a :class:`SeriesDataset` whose labels LoadSeriesLabels reads, such as PASTIS.
-
-    Returns:
-        (K,) int64; ignored pixels are not counted.
-
-    Raises:
-        DataError: if a label file is missing or damaged.
-    """
-    load = LoadSeriesLabels()
-    counts = np.zeros(256, np.int64)
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        info['ignored_labels'] = dataset.ignored_labels
-        targets = load.transform(info).get('targets')
-        if targets is not None:
-            counts += np.bincount(targets.ravel(), minlength=256)
-    return counts[: len(dataset.metainfo['classes'])]
 
 
 def sample_statistics(dataset: Any) -> dict[str, dict[str, dict[str, list[float]]]]:

@@ -58,7 +58,12 @@ class SeriesSampler(Sampler):
 
     Raises:
         ValueError: If the dataset is empty, or `skip` is called with a negative number.
+
+    Attributes:
+        numbers_draws: True: its indices are `DrawIndex`. A sampler of your own that yields them says so too.
     """
+
+    numbers_draws = True
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()

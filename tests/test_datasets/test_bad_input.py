@@ -224,6 +224,13 @@ def test_label_map_of_another_size(folder):
     assert 'label map has 16×12 pixels, the images have s2 16×16, s1a 16×16' in str(error)
 
 
+def test_label_file_with_too_few_channels(folder):
+    path = str(folder / 'ANNOTATIONS' / f'TARGET_{PATCH}.npy')
+    with pytest.raises(DataError, match='labels are in channel 3, the file has 3') as caught:
+        LoadSeriesLabels().transform(dict(label_path=path, label_channel=3, sample_id=str(PATCH)))
+    assert caught.value.path == path
+
+
 @pytest.mark.parametrize(('code', 'dtype'), [(20, np.uint8), (-3, np.int16), (999, np.int64)])
 def test_unknown_class_code(folder, code, dtype):
     path = folder / 'ANNOTATIONS' / f'TARGET_{PATCH}.npy'

@@ -8,7 +8,6 @@ import pytest
 from mmengine.dataset import pseudo_collate
 
 from mmsits.datasets import DataError, PASTISDataset
-from mmsits.datasets.data_card import class_pixel_counts
 from mmsits.datasets.pastis import CLASSES, PALETTE, split_folds
 from mmsits.datasets.transforms import LoadSeries, LoadSeriesLabels, PackSeriesInputs, SampleDates, SeriesRandomCrop
 from mmsits.models.data_preprocessors import SeriesDataPreprocessor
@@ -112,15 +111,6 @@ def test_label_map_merges_classes_and_ignores_the_rest(folder):
     for wrong in ({'rice': 0}, {20: 0}, {1: 256}, {}):
         with pytest.raises(ValueError, match='label_map'):
             PASTISDataset(folder, label_map=wrong)
-
-
-def test_class_pixel_counts_are_those_of_the_samples(folder):
-    dataset = PASTISDataset(folder, pipeline=PIPELINE, ignored_classes=('meadow',))
-    targets = np.concatenate([dataset[i]['targets'].numpy().ravel() for i in range(len(dataset))])
-    expected = [int((targets == label).sum()) for label in range(20)]
-    assert class_pixel_counts(dataset).tolist() == expected
-    assert expected[1] == 0
-    assert sum(expected) > 0
 
 
 def test_dates_are_read_from_a_dict_or_its_text_in_numeric_order(copy):

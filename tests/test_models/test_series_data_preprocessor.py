@@ -112,6 +112,16 @@ def test_statistics_of_the_sample_come_before_the_models(preprocessor):
     torch.testing.assert_close(values, torch.stack([raw[:, 0], raw[:, 1] / 2], dim=1))
 
 
+def test_samples_with_and_without_own_statistics_are_refused_by_name(preprocessor):
+    own, other = make_sample(), make_sample(seed=1)
+    statistics = dict(s2=dict(mean=[0.0, 0.0], std=[1.0, 2.0]))
+    own['metas'] = SampleMeta(sample_id='own', season_start=START, statistics=statistics)
+    other['metas'] = SampleMeta(sample_id='other', season_start=START)
+    for batch in ([own, other], [other, own]):
+        with pytest.raises(ValueError, match="sample 'own' brings its own statistics, sample 'other' does not"):
+            preprocessor(pseudo_collate(batch))
+
+
 def test_the_checkpoint_carries_the_statistics(preprocessor):
     other = SeriesDataPreprocessor(sensors=dict(s2=2))
     assert not other.has_statistics('s2')

@@ -235,7 +235,7 @@ class LoadSeriesLabels(BaseTransform):
         if path is None:
             return results
         codes = open_array(path, results['sample_id'], mmap=False)
-        codes = codes[results.get('label_channel', 0)] if codes.ndim == 3 else codes
+        codes = self._channel(codes, results, path) if codes.ndim == 3 else codes
         self._check_size(codes, results, path)
         _size_empty_series(results, (codes.shape[0], codes.shape[1]))
         targets = translate_labels(codes, results.get('label_table'), path, results['sample_id'])
@@ -244,6 +244,18 @@ class LoadSeriesLabels(BaseTransform):
         results['targets'] = targets
         results['paths'] = {**results.get('paths', {}), 'targets': path}
         return results
+
+    @staticmethod
+    def _channel(codes: np.ndarray, results: dict, path: str) -> np.ndarray:
+        channel = results.get('label_channel', 0)
+        if channel >= len(codes):
+            raise DataError(
+                f'labels are in channel {channel}, the file has {len(codes)}, counted from 0',
+                path=path,
+                sample_id=results['sample_id'],
+                hint='Choose another label_channel.',
+            )
+        return codes[channel]
 
     @staticmethod
     def _check_size(codes: np.ndarray, results: dict, path: str) -> None:

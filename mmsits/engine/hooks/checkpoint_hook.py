@@ -149,6 +149,16 @@ class SeriesCheckpointHook(CheckpointHook):
         runner.message_hub.update_info('keep_ckpt_ids', steps)
         return steps[: -self.max_keep_ckpts]
 
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Leave functions out of the schedulers' states.
+
+        mmengine's `OneCycleLR` puts its own method, and with it the whole optimizer, into its state; a checkpoint with
+        code in it is not opened again. A scheduler that is built anew has its functions.
+        """
+        states = checkpoint.get('param_schedulers') or []
+        for group in states.values() if isinstance(states, dict) else [states]:
+            group[:] = [{key: value for key, value in state.items() if not callable(value)} for state in group]
+
     def _write(self, runner: Any, name: str, **kwargs: Any) -> None:
         try:
             with _without_deprecations(runner.logger):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -26,7 +26,7 @@ class DatasetContractHook(Hook):
             log) and to compare their values with the normalisation.
 
     Raises:
-        ConfigError: If a sensor's number of bands differs between model and dataset.
+        ConfigError: If a sensor's number of bands differs between model and dataset, or the head has fewer classes.
         DataError: If the values cannot be meant for the statistics (another unit).
     """
 
@@ -42,6 +42,12 @@ class DatasetContractHook(Hook):
             return
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
+        check_classes(getattr(model, 'decode_head', None), metainfo)
+        if not getattr(runner.train_dataloader.sampler, 'numbers_draws', False):
+            runner.logger.warning(
+                f'{type(runner.train_dataloader.sampler).__name__} does not number its draws: every pass over the '
+                "training data repeats the same augmentation. Use sampler=dict(type='SeriesSampler')."
+            )
         taken = bind_statistics(getattr(model, 'data_preprocessor', None), metainfo)
         if taken:
             runner.logger.info(f'Normalisation of {", ".join(taken)} taken from the training dataset.')
@@ -61,6 +67,22 @@ class DatasetContractHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not getattr(dataset, 'statistics_in_sample', False):
             card.check_statistics(statistics_in_use(getattr(model, 'data_preprocessor', None)))
+
+
+def check_classes(head: Any, metainfo: Mapping[str, Any]) -> None:
+    """Refuse a decode head, or list of them, that cannot tell all classes of a dataset apart.
+
+    Raises:
+        ConfigError: Says how many classes there are; a loss would end in an assertion on the device.
+    """
+    classes = metainfo.get('classes') or ()
+    for part in head if isinstance(head, Iterable) else (head,):
+        known = getattr(part, 'num_classes', None)
+        if known is not None and known < len(classes):
+            raise ConfigError(
+                f'{type(part).__name__} has {known} classes, the dataset {len(classes)} ({", ".join(classes)}): set '
+                f'num_classes={len(classes)} in the head, or join classes by the label_map of the dataset'
+            )
 
 
 def statistics_in_use(preprocessor: Any) -> dict[str, dict[str, list[float]]]:

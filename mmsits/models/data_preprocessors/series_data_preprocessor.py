@@ -141,7 +141,9 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         return ImageSeries(values, days, valid)
 
     def _statistics_of(self, sensor: str, metas: Sequence[SampleMeta]) -> tuple[torch.Tensor, torch.Tensor]:
-        if sensor in metas[0].get('statistics', ()):
+        own = [sensor in meta.get('statistics', ()) for meta in metas]
+        if any(own):
+            self._refuse_mixed_statistics(own, sensor, metas)
             mean = torch.tensor([meta['statistics'][sensor]['mean'] for meta in metas], device=self.device)
             std = torch.tensor([meta['statistics'][sensor]['std'] for meta in metas], device=self.device)
             return mean[:, None, :, None, None], std[:, None, :, None, None]
@@ -155,6 +157,15 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
             self._ready.add(sensor)
         mean, std = self.get_buffer(f'mean_{sensor}'), self.get_buffer(f'std_{sensor}')
         return mean[:, None, None], std[:, None, None]
+
+    @staticmethod
+    def _refuse_mixed_statistics(own: Sequence[bool], sensor: str, metas: Sequence[SampleMeta]) -> None:
+        if not all(own):
+            raise ValueError(
+                f'Of sensor {sensor!r}, sample {metas[own.index(True)].get("sample_id")!r} brings its own statistics, '
+                f'sample {metas[own.index(False)].get("sample_id")!r} does not: set statistics_in_sample for all '
+                'joined datasets or for none.'
+            )
 
     @staticmethod
     def _refuse_unobserved(data: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.optim import OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS
 
 from mmsits.engine import ConfigError, DiskWriteError, SeriesCheckpointHook, load_strictly
 
@@ -136,3 +137,28 @@ def test_deprecations_within_mmengine_are_not_shown(tmp_path: Path, monkeypatch:
     hook._write(runner, 'iter_1.pth', meta={})
     runner.logger.warning('x will be deprecated in future')
     assert shown[1:] == ['x will be deprecated in future']
+
+
+def _scheduler(settings: dict[str, Any]) -> Any:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1)
+    return PARAM_SCHEDULERS.build(settings, default_args=dict(optimizer=optimizer, by_epoch=False))
+
+
+@pytest.mark.parametrize(
+    'settings', [dict(type='OneCycleLR', eta_max=2.0, total_steps=9), dict(type='CosineAnnealingLR', T_max=9)]
+)
+def test_schedulers_are_saved_without_code_and_go_on_as_they_were(tmp_path: Path, settings: dict[str, Any]) -> None:
+    going, resumed = _scheduler(settings), _scheduler(settings)
+    going.optimizer.step()
+    resumed.optimizer.step()
+    for _ in range(4):
+        going.step()
+    checkpoint = dict(param_schedulers=[going.state_dict()])
+    SeriesCheckpointHook(interval=1).before_save_checkpoint(_Runner(tmp_path, 'schedulers'), checkpoint)
+    torch.save(checkpoint, tmp_path / 'iter_4.pth')
+    resumed.load_state_dict(torch.load(tmp_path / 'iter_4.pth', weights_only=True)['param_schedulers'][0])
+    resumed.optimizer.load_state_dict(going.optimizer.state_dict())
+    for _ in range(4):
+        going.step()
+        resumed.step()
+        assert resumed.optimizer.param_groups[0]['lr'] == going.optimizer.param_groups[0]['lr'] != 1

@@ -3,13 +3,14 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.dataset import ConcatDataset, InfiniteSampler, RepeatDataset
 from mmengine.logging import MMLogger
+from mmengine.runner import IterBasedTrainLoop
 
-from mmsits.datasets import PASTISDataset
+from mmsits.datasets import PASTISDataset, SeriesSampler
 from mmsits.datasets.errors import DataError
 from mmsits.engine import ConfigError, DatasetContractHook
-from mmsits.engine.hooks.dataset_contract_hook import bind_statistics
+from mmsits.engine.hooks.dataset_contract_hook import bind_statistics, check_classes
 from mmsits.models import SeriesDataPreprocessor
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
@@ -53,3 +54,26 @@ def test_data_in_wrapped_datasets_are_described_and_compared(tmp_path: Path, wra
     with pytest.raises(DataError, match='do not suit the statistics that the model normalises with'):
         DatasetContractHook().before_train(runner)
     assert f'{type(dataset).__name__}: 4 samples' in (tmp_path / 'data_card.txt').read_text()
+
+
+def test_head_with_too_few_classes_is_refused() -> None:
+    meta = dict(classes=('meadow', 'corn', 'beet'))
+    two, three = (SimpleNamespace(num_classes=number) for number in (2, 3))
+    check_classes(three, meta)
+    check_classes(three, {})
+    check_classes(None, meta)
+    for head in (two, [three, two]):
+        with pytest.raises(ConfigError, match=r'has 2 classes, the dataset 3 \(meadow, corn, beet\)'):
+            check_classes(head, meta)
+
+
+def test_sampler_that_repeats_the_augmentation_is_named() -> None:
+    said: list[str] = []
+    logger = SimpleNamespace(warning=said.append, info=lambda text: None)
+    for sampler in (SeriesSampler([0, 1], seed=0), InfiniteSampler([0, 1], seed=0)):
+        loader = SimpleNamespace(sampler=sampler, dataset=SimpleNamespace(metainfo={}))
+        loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+        runner = SimpleNamespace(_train_loop=loop, model=torch.nn.Module(), train_dataloader=loader, logger=logger)
+        DatasetContractHook().before_run(runner)
+    assert len(said) == 1
+    assert said[0].startswith('InfiniteSampler does not number its draws')
