@@ -26,8 +26,8 @@ model = dict(
         concat_input=False,
         num_classes=20,
         norm_cfg=dict(type='BN'),
-        # Square roots of inverse frequencies in folds 1 and 2: beet and potatoes have 52 pixels each there. With weights,
-        # mmseg's loss leaves ignored pixels out of the mean by itself.
+        # Square roots of inverse frequencies in folds 1 and 2, where beet and potatoes have 52 pixels each. With
+        # weights, mmseg's loss leaves ignored pixels out of the mean by itself.
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=False, class_weight=_class_weight),
     ),
 )
