@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_tools(groups: Sequence[Sequence[dict]], timeout: float = 300) -> list[list[int]]:
+def run_tools(groups: Sequence[Sequence[dict]], timeout: float = 1800) -> list[list[int]]:
     """Run groups one after the other, the runs of a group side by side.
 
     Args:
