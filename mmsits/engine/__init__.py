@@ -15,6 +15,7 @@ from mmsits.engine.hooks import (
     StatefulHook,
     StepSeedHook,
 )
+from mmsits.engine.schedulers import InversePowerLR
 
 register_atomic_backend()
 register_strict_loaders()
@@ -26,6 +27,7 @@ __all__ = [
     'ConfigError',
     'DatasetContractHook',
     'DiskWriteError',
+    'InversePowerLR',
     'PredictionDrawingHook',
     'SeriesCheckpointHook',
     'StatefulHook',

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from mmengine.optim.scheduler import CosineAnnealingLR
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from mmsits.engine.schedulers import InversePowerLR
 from mmsits.models.converters import convert_timematch, rename_timematch_key, timematch_options
 from mmsits.models.layers import OffsetDayEncoding
 from mmsits.models.losses import SoftmaxFocalLoss
@@ -55,7 +58,9 @@ def check_network(golden: GoldenFile, compare: Comparer) -> None:
     """One network: features, attention, scores at shifted days, loss, gradients and batch-norm statistics."""
     network = TimeMatchNetwork(golden.parameters())
     inputs = parcel_inputs(
-        *(golden.tensor(f'in/{name}') for name in ('pixels', 'valid_pixels', 'positions')),
+        golden.tensor('in/pixels'),
+        golden.tensor('in/valid_pixels'),
+        golden.tensor('in/positions'),
         golden.tensor('in/extra') if golden.meta['hparams']['with_extra'] else None,
     )
     _compare_eval(network.eval(), inputs, golden, compare)
@@ -133,3 +138,44 @@ def check_focal_loss(golden: GoldenFile, compare: Comparer) -> None:
         compare(f'loss_gamma{gamma}', loss)
         compare(f'grad_gamma{gamma}', torch.tensor(float('nan')) if logits.grad is None else logits.grad)
     compare('loss_sum_gamma1', SoftmaxFocalLoss(1.0, reduction='sum')(golden.tensor('in/logits'), label))
+
+
+@register_check('timematch_source_steps')
+def check_source_steps(golden: GoldenFile, compare: Comparer) -> None:
+    """Supervised steps with the published optimiser and schedule, and the competitors' schedule."""
+    network, recipe = TimeMatchNetwork(golden.parameters()).train(), golden.meta['optimizer']
+    optimizer = torch.optim.Adam(network.parameters(), recipe['lr'], weight_decay=recipe['weight_decay'])
+    schedule = CosineAnnealingLR(optimizer, T_max=recipe['steps'], by_epoch=False)
+    losses, rates = [], []
+    batches = [golden.tensor(f'in/{name}') for name in ('pixels', 'valid_pixels', 'positions', 'label')]
+    for pixels, valid, positions, label in zip(*batches, strict=True):
+        loss = SoftmaxFocalLoss(gamma=1.0)(network(parcel_inputs(pixels, valid, positions)), label)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        rates.append(optimizer.param_groups[0]['lr'])
+    compare('losses', np.array(losses))
+    compare('lr_after_step', np.array(rates))
+    state = network.state_dict()
+    for name in golden.outputs():
+        if name.startswith('final/'):
+            key = name.removeprefix('final/')
+            # Without a gradient in exact arithmetic, Adam moves it in the direction of the rounding.
+            entry = 'zero_gradient' if key in golden.meta['zero_gradient'] else None
+            compare(name, state[rename_timematch_key(key)], entry)
+    compare('sgd_group_lr', competitor_rates(golden.arrays['in/schedule_steps']))
+
+
+def competitor_rates(steps: np.ndarray) -> np.ndarray:
+    """Learning rates of encoders (twice) and classifier at some steps of the competitors' training."""
+    groups = [dict(params=[torch.zeros(1, requires_grad=True)], lr=1e-3 * factor) for factor in (0.1, 0.1, 1.0)]
+    optimizer = torch.optim.SGD(groups, momentum=0.9, nesterov=True)
+    schedule = InversePowerLR(optimizer, gamma=0.001, power=0.75)
+    rates = []
+    for _ in range(int(steps.max()) + 1):
+        rates.append([group['lr'] for group in optimizer.param_groups])
+        optimizer.step()
+        schedule.step()
+    return np.array(rates)[steps]

@@ -132,7 +132,7 @@ def timematch_options(state_dict: Mapping[str, Tensor]) -> dict[str, dict[str, A
 def _widths(state: Mapping[str, Tensor], pattern: str, hidden: bool = False) -> list[int]:
     """Widths of consecutive linear layers, the input's first; with `hidden`, of those before a classifier that has no
     norm, which may be none."""
-    weights = []
+    weights: list[Tensor] = []
     while pattern.format(len(weights)) in state:
         weights.append(state[pattern.format(len(weights))])
     if not weights and hidden:
