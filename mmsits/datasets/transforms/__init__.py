@@ -3,6 +3,7 @@
 from .formatting import PackSeriesInputs
 from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
+from .pixels import SamplePixels
 from .radiometric import DropChannels, JitterValues, ScaleReflectance
 from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90
 from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
@@ -17,6 +18,7 @@ __all__ = [
     'LoadSeriesLabels',
     'PackSeriesInputs',
     'SampleDates',
+    'SamplePixels',
     'ScaleReflectance',
     'SelectDate',
     'SeriesCenterCrop',
