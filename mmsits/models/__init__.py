@@ -1,5 +1,6 @@
 """Networks for image time series."""
 
+from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
 from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
 from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import MLPHead, UTAEHead
@@ -8,9 +9,16 @@ from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import LTAE, TAE, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
 
 __all__ = [
+    'ALDA',
+    'CDAN',
+    'DANN',
+    'JUMBOT',
     'LTAE',
+    'MMD',
     'TAE',
     'UTAE',
+    'DomainAdaptor',
+    'FixMatch',
     'MLPHead',
     'PixelSetBackbone',
     'PixelwiseBackbone',
@@ -20,6 +28,7 @@ __all__ = [
     'TempCNN',
     'TemporalEncoder',
     'TemporalEncoderDecoder',
+    'TimeMatch',
     'TimeMatchLTAE',
     'UTAEHead',
 ]

@@ -1,0 +1,41 @@
+"""Adaptation of a segmentor from a labelled source domain to an unlabelled target domain.
+
+`DomainAdaptor` wraps a segmentor and one of the methods here.
+"""
+
+from .alda import ALDA
+from .base import AdaptationMethod, DomainRows, FeatureAlignment
+from .cdan import CDAN
+from .dann import DANN
+from .domain_adaptor import DomainAdaptor, adaptor_of, source_weights_as_adaptor
+from .fixmatch import FixMatch
+from .jumbot import JUMBOT
+from .mean_teacher import copy_student, update_teacher
+from .mmd import MMD
+from .self_training import PseudoLabels, SelfTraining, pseudo_labels
+from .timematch import TimeMatch
+from .views import join_inputs, select_samples, shift_days
+
+__all__ = [
+    'ALDA',
+    'CDAN',
+    'DANN',
+    'JUMBOT',
+    'MMD',
+    'AdaptationMethod',
+    'DomainAdaptor',
+    'DomainRows',
+    'FeatureAlignment',
+    'FixMatch',
+    'PseudoLabels',
+    'SelfTraining',
+    'TimeMatch',
+    'adaptor_of',
+    'copy_student',
+    'join_inputs',
+    'pseudo_labels',
+    'select_samples',
+    'shift_days',
+    'source_weights_as_adaptor',
+    'update_teacher',
+]

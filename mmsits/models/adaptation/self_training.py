@@ -1,0 +1,167 @@
+"""Base of methods that learn from a teacher's pseudo labels: the teacher sees the target's weak view, the student its
+strong one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+from ..segmentors import TemporalEncoderDecoder
+from .base import IGNORED, AdaptationMethod, Losses, source_losses, split_outputs
+from .views import Batch, Inputs, join_inputs, select_samples
+
+
+class PseudoLabels(NamedTuple):
+    """A teacher's predictions of a batch.
+
+    Attributes:
+        predicted: (N, H, W) int64, the most probable class.
+        confidence: (N, H, W), its probability.
+        kept: (N, H, W) bool, whether it is learned from.
+    """
+
+    predicted: Tensor
+    confidence: Tensor
+    kept: Tensor
+
+    def targets(self) -> Tensor:
+        """Labels (N, 1, H, W) to train on, 255 where not kept."""
+        return self.predicted.masked_fill(~self.kept, IGNORED).unsqueeze(1)
+
+
+def pseudo_labels(probabilities: Tensor, threshold: float, observed: Tensor | None = None) -> PseudoLabels:
+    """Predictions whose probability exceeds a threshold (and does not only reach it).
+
+    Args:
+        probabilities: (N, K, H, W).
+        threshold: of the probability.
+        observed: (N, H, W), pixels with at least one valid date; the others are never kept.
+    """
+    confidence, predicted = probabilities.max(1)
+    kept = confidence > threshold
+    return PseudoLabels(predicted, confidence, kept if observed is None else kept & observed)
+
+
+class SelfTraining(AdaptationMethod):
+    """A supervised loss on the source plus the same loss on confident pseudo labels of the target.
+
+    Target samples without any kept pixel are left out of the student's pass, so batch norms do not see them.
+
+    Args:
+        threshold: probability that a pseudo label must exceed.
+        trade_off: weight of the target's loss.
+        separate_batch_norm: pass source and target one after the other, so that each is normalised with its own
+            statistics (the running ones and the weights are shared); else one pass of both.
+        **kwargs: see `AdaptationMethod`.
+
+    Attributes:
+        predicted_counts, kept_counts: (K,) int64 buffers: how often each class was predicted for observed target
+            pixels, and kept, since training began, over all processes.
+    """
+
+    views = ('source', 'target_weak', 'target_strong')
+    uses_teacher = True
+    predicted_counts: Tensor
+    kept_counts: Tensor
+
+    def __init__(
+        self, threshold: float = 0.9, trade_off: float = 2.0, separate_batch_norm: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(trade_off=trade_off, **kwargs)
+        if not 0 <= threshold < 1:
+            raise ValueError(f'{type(self).__name__}: threshold={threshold}, expected a probability below 1')
+        self.threshold = threshold
+        self.separate_batch_norm = separate_batch_norm
+        for name in ('predicted_counts', 'kept_counts'):
+            self.register_buffer(name, torch.zeros(self.num_classes, dtype=torch.int64))
+
+    def source_inputs(self, inputs: Inputs) -> Inputs:
+        """The source as the student sees it."""
+        return inputs
+
+    def weak_inputs(self, inputs: Inputs) -> Inputs:
+        """The target as the teacher sees it."""
+        return inputs
+
+    def loss(
+        self, segmentor: TemporalEncoderDecoder, views: Mapping[str, Batch], teacher: TemporalEncoderDecoder | None
+    ) -> Losses:
+        """See `AdaptationMethod.loss`."""
+        assert teacher is not None
+        source, weak, strong = (views[name] for name in self.views)
+        answer = teacher.predict(self.weak_inputs(weak['inputs']))[0]
+        labels = pseudo_labels(answer['logits'].float().softmax(1), self.threshold, answer['observed'])
+        self._check_size(labels, segmentor.output_size(strong['inputs']))
+        kept = labels.kept.flatten(1).any(1)  # N
+        shares = self._count(labels, answer['observed'])
+        if not self._enough(kept, labels, segmentor):
+            kept = torch.zeros_like(kept)
+        source_inputs = self.source_inputs(source['inputs'])
+        target_inputs = select_samples(strong['inputs'], kept) if bool(kept.any()) else None
+        run = self._separately if self.separate_batch_norm else self._jointly
+        losses = run(segmentor, source_inputs, source, target_inputs, labels.targets()[kept])
+        return {**losses, **shares}
+
+    def _separately(
+        self, segmentor: TemporalEncoderDecoder, source_inputs: Inputs, source: Batch, target: Inputs | None, labels: Tensor
+    ) -> Losses:
+        losses = source_losses(segmentor, segmentor.run_heads(segmentor.extract_feat(source_inputs)), source)
+        if target is not None:
+            outputs = segmentor.run_heads(segmentor.extract_feat(target))
+            losses.update(self._target_losses(segmentor, outputs, labels))
+        return losses
+
+    def _jointly(
+        self, segmentor: TemporalEncoderDecoder, source_inputs: Inputs, source: Batch, target: Inputs | None, labels: Tensor
+    ) -> Losses:
+        inputs = source_inputs if target is None else join_inputs(source_inputs, target)
+        count = len(next(iter(source_inputs.values())).values)
+        ours, theirs = split_outputs(segmentor.run_heads(segmentor.extract_feat(inputs)), count)
+        losses = source_losses(segmentor, ours, source)
+        if target is not None:
+            losses.update(self._target_losses(segmentor, theirs, labels))
+        return losses
+
+    def _target_losses(self, segmentor: TemporalEncoderDecoder, outputs: dict[str, Any], labels: Tensor) -> Losses:
+        losses = add_prefix(segmentor.losses_of(outputs, labels), 'target')
+        return {name: self.trade_off * value if 'loss' in name else value for name, value in losses.items()}
+
+    def _enough(self, kept: Tensor, labels: PseudoLabels, segmentor: nn.Module) -> bool:
+        """Whether there is something to normalise: a batch norm needs two values per channel."""
+        single = tuple(labels.kept.shape[-2:]) == (1, 1)
+        enough = bool(kept.sum() >= (2 if self.separate_batch_norm and single else 1))
+        synchronised = any(isinstance(module, nn.SyncBatchNorm) for module in segmentor.modules())
+        if synchronised and get_world_size() > 1:
+            # All processes must take part in a synchronised norm, or none.
+            flag = torch.tensor(float(enough), device=kept.device)
+            all_reduce(flag, op='min')
+            enough = bool(flag)
+        return enough
+
+    @torch.no_grad()
+    def _count(self, labels: PseudoLabels, observed: Tensor) -> Losses:
+        counts = torch.stack(
+            [
+                torch.bincount(labels.predicted[chosen].flatten(), minlength=self.num_classes)
+                for chosen in (observed, labels.kept)
+            ]
+        )
+        # Summed at once, so that every process has the same buffers and the first one's checkpoint holds them all.
+        all_reduce(counts)
+        if self.training:
+            self.predicted_counts.copy_(self.predicted_counts + counts[0])
+            self.kept_counts.copy_(self.kept_counts + counts[1])
+        return {'kept_share': counts[1].sum() / counts[0].sum().clamp(min=1)}
+
+    def _check_size(self, labels: PseudoLabels, size: tuple[int, int]) -> None:
+        if tuple(labels.predicted.shape[-2:]) != tuple(size):
+            raise ValueError(
+                f'{type(self).__name__}: the weak view gives labels of {tuple(labels.predicted.shape[-2:])} pixels, the '
+                f"strong view is {size}: pseudo labels need both views cut and flipped alike; let the strong view's "
+                'pipeline differ in dates and values only'
+            )
