@@ -3,15 +3,18 @@
 from . import transforms
 from .base import Sensor, SeriesDataset
 from .collate import CollatedBatch, identity_collate
+from .domain import DomainViews
 from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
-from .samplers import DrawIndex, SeriesEvalSampler, SeriesSampler
+from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
 from .timematch import TimeMatchDataset
 
 __all__ = [
+    'ClassBalancedSampler',
     'CollatedBatch',
     'DataError',
+    'DomainViews',
     'DrawIndex',
     'PASTISDataset',
     'ParcelSeriesDataset',
@@ -19,6 +22,7 @@ __all__ = [
     'SeriesDataset',
     'SeriesEvalSampler',
     'SeriesSampler',
+    'SizeBatchSampler',
     'TimeMatchDataset',
     'identity_collate',
     'transforms',

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError
-from .parcel_store import DomainTable, ParcelStore, refuse_empty_parcels
+from .parcel_store import DomainTable, ParcelStore, gather_pixels, refuse_empty_parcels
 from .zarr_parcels import ZarrParcels
 
 FOLDER = 'packed'
@@ -92,10 +92,7 @@ class PackedParcels(ParcelStore):
 
     def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """One indexed read; see :class:`ParcelStore`."""
-        rows = self.offsets[parcels][:, None] + pixels
-        # Pixel and date as one number: taking from two axes is slower than from their product.
-        index = rows[:, None, :] * len(self.table.days) + dates[:, :, None]
-        return np.take(self.values.reshape(-1, self.bands), index, axis=0)
+        return gather_pixels(self.values, self.offsets, parcels, dates, pixels)
 
 
 def _read_description(path: Path) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,68 @@ class ParcelStore:
         return str(self.path)
 
 
+def gather_pixels(
+    values: np.ndarray, offsets: np.ndarray, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray
+) -> np.ndarray:
+    """Take chosen pixels on chosen dates from an array that holds the parcels' pixels one after the other.
+
+    Args:
+        values: (P,T,C), contiguous.
+        offsets: first pixel of each parcel, (N+1,).
+        parcels: (B,).
+        dates: (B,L).
+        pixels: (B,n).
+
+    Returns:
+        (B,L,n,C).
+    """
+    rows = offsets[parcels][:, None] + pixels
+    # Pixel and date as one number: taking from two axes is slower than from their product.
+    index = rows[:, None, :] * values.shape[1] + dates[:, :, None]
+    return np.take(values.reshape(-1, values.shape[2]), index, axis=0)
+
+
+class ArrayParcels(ParcelStore):
+    """Parcels in memory.
+
+    Args:
+        values: (P,T,C), the pixels of all parcels one after the other.
+        offsets: first pixel of each parcel and the number of all, (N+1,).
+        days: days since 1970-01-01 of each parcel, (N,T).
+        exists: which of them were observed, (N,T); None for all.
+        path: file they come from, for errors.
+    """
+
+    def __init__(
+        self,
+        values: np.ndarray,
+        offsets: np.ndarray,
+        days: np.ndarray,
+        exists: np.ndarray | None = None,
+        path: str | Path = '',
+    ) -> None:
+        self.values = np.ascontiguousarray(values)
+        self.offsets = offsets
+        self.sizes = np.diff(offsets)
+        self.bands = values.shape[2]
+        self.dtype = values.dtype
+        self.path = Path(path)
+        self._days = np.asarray(days, np.int32)
+        self._exists = np.ones(self._days.shape, bool) if exists is None else exists
+
+    def days(self, parcels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return self._days[parcels]
+
+    def exists(self, parcels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return self._exists[parcels]
+
+    def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return gather_pixels(self.values, self.offsets, parcels, dates, pixels)
+
+
 @dataclass
 class DomainTable:
     """What is known of a domain (a tile and a year) and its N parcels without reading a pixel.
@@ -106,12 +169,10 @@ def read_domain_metadata(path: str | Path) -> DomainTable:
     if not isinstance(metadata, dict) or not {'dates', 'parcels'} <= metadata.keys():
         held = sorted(metadata) if isinstance(metadata, dict) else type(metadata).__name__
         raise DataError(f"a dict with 'dates' and 'parcels' is expected, found {held}", path=path, hint=_METADATA_HINT)
-    days = _read_days(metadata['dates'], path)
+    days = read_dates(list(metadata['dates'] or ()), path)
     clouds = metadata.get('cloudy_pct') or [np.nan] * len(days)
     if len(clouds) != len(days):
-        raise DataError(
-            f'{len(days)} dates, but {len(clouds)} cloud percentages', path=path, hint=_METADATA_HINT
-        )
+        raise DataError(f'{len(days)} dates, but {len(clouds)} cloud percentages', path=path, hint=_METADATA_HINT)
     parcels = list(metadata['parcels'])
     if not parcels:
         raise DataError('the domain has no parcel', path=path, hint=_METADATA_HINT)
@@ -147,8 +208,20 @@ def refuse_empty_parcels(table: DomainTable) -> None:
         )
 
 
-def _read_days(dates: Any, path: Path) -> np.ndarray:
-    if not dates:
+def read_dates(dates: Sequence[Any] | np.ndarray, path: str | Path) -> np.ndarray:
+    """Day numbers of dates written as yyyymmdd.
+
+    Args:
+        dates: T integers or texts in ascending order.
+        path: named in errors.
+
+    Returns:
+        Days since 1970-01-01, (T,) int32.
+
+    Raises:
+        DataError: if there is none, one is no date, or they do not ascend.
+    """
+    if not len(dates):
         raise DataError('the domain has no date', path=path, hint=_METADATA_HINT)
     days = []
     for index, date in enumerate(dates):

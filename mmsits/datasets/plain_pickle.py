@@ -26,7 +26,7 @@ class _NumberType:
             raise pickle.UnpicklingError(f'numpy type {name!r} is no number')
 
     def __setstate__(self, state: tuple) -> None:
-        self.dtype = self.dtype.newbyteorder(str(state[1]))
+        self.dtype = np.dtype(('>' if state[1] == '>' else '<') + self.dtype.str[1:])
 
 
 def _number(kind: _NumberType, content: bytes) -> int | float | bool:

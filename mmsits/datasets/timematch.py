@@ -85,8 +85,10 @@ def draw_splits(
     Raises:
         ValueError: if the shares leave nothing to train on.
     """
-    if not (0 <= val_ratio and 0 <= test_ratio and val_ratio + test_ratio < 1):
-        raise ValueError(f'val_ratio and test_ratio must be shares that add up to less than 1: {val_ratio}, {test_ratio}')
+    if min(val_ratio, test_ratio) < 0 or val_ratio + test_ratio >= 1:
+        raise ValueError(
+            f'val_ratio and test_ratio must be shares that add up to less than 1: {val_ratio}, {test_ratio}'
+        )
     generator = random.Random(seed)
     folds = []
     for _ in range(num_folds):
@@ -117,7 +119,8 @@ def domain_folder(data_root: str | Path, domain: str) -> Path:
     path = DOMAINS.get(domain, domain)
     if len(path.strip('/').split('/')) != 3:
         raise DataError(
-            f"domain {domain!r} is neither 'country/tile/year' nor one of {', '.join(DOMAINS)}", hint='Correct its name.'
+            f"domain {domain!r} is neither 'country/tile/year' nor one of {', '.join(DOMAINS)}",
+            hint='Correct its name.',
         )
     folder = Path(data_root) / path
     if not folder.is_dir():
@@ -301,8 +304,8 @@ class TimeMatchDataset(ParcelSeriesDataset):
         parcels = self._split_parcels()
         if not len(parcels):
             raise DataError(
-                f'the {self.split} part of {len(table)} parcels is empty (fold {self.fold}, val_ratio {self.val_ratio}, '
-                f'test_ratio {self.test_ratio})',
+                f'the {self.split} part of {len(table)} parcels is empty (val_ratio {self.val_ratio}, test_ratio '
+                f'{self.test_ratio})',
                 path=table.path,
                 hint='Choose larger shares, or take a larger domain.',
             )

@@ -35,9 +35,7 @@ def read_zarr(path: str | Path, sample_id: str | None = None) -> np.ndarray:
     except FileNotFoundError:
         return _read_by_zarr(path, sample_id)
     except (ValueError, OSError) as error:
-        raise DataError(
-            f'.zarray cannot be read ({error})', path=path, sample_id=sample_id, hint=_AGAIN
-        ) from error
+        raise DataError(f'.zarray cannot be read ({error})', path=path, sample_id=sample_id, hint=_AGAIN) from error
     try:
         shape, chunk_shape = tuple(description['shape']), tuple(description['chunks'])
         dtype, order = np.dtype(description['dtype']), description.get('order', 'C')
@@ -52,7 +50,9 @@ def read_zarr(path: str | Path, sample_id: str | None = None) -> np.ndarray:
         return _read_by_zarr(path, sample_id)
     codec = _codec(description.get('compressor'), path, sample_id)
     whole = np.empty(shape, dtype)
-    for position in itertools.product(*(range(-(-size // step)) for size, step in zip(shape, chunk_shape, strict=True))):
+    for position in itertools.product(
+        *(range(-(-size // step)) for size, step in zip(shape, chunk_shape, strict=True))
+    ):
         name = separator.join(map(str, position)) or '0'
         chunk = _read_chunk(path / name, codec, dtype, sample_id)
         if chunk.size != np.prod(chunk_shape, dtype=np.int64):

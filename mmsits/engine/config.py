@@ -173,8 +173,8 @@ def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]
     """Give every dataset the `data_root` and `fold` of the config's top level.
 
     A variable of a config file is put in where the file is read, so a later value (of a child config or
-    `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, named
-    views) are reached too; `fold` goes to those that take it. A dataset that was given a root or fold of its own, one
+    `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, domains)
+    are reached too; `fold` goes to those that take it. A dataset that was given a root or fold of its own, one
     that no file has as the variable's value, keeps it.
 
     Args:
@@ -198,11 +198,12 @@ def _datasets(node: Any) -> Iterator[MutableMapping[str, Any]]:
         for item in node:
             yield from _datasets(item)
     elif isinstance(node, MutableMapping):
-        inner = [node[key] for key in ('dataset', 'datasets', 'views') if key in node]
+        inner = [node[key] for key in ('dataset', 'datasets', 'domains') if key in node]
         if 'type' in node and not inner:
             yield node
         else:
-            for item in inner if 'type' in node else node.values():
+            # Beside its dataset a domain has the pipelines of its views.
+            for item in inner or node.values():
                 yield from _datasets(item)
 
 

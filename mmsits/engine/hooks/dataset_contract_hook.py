@@ -55,6 +55,8 @@ class DatasetContractHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
         dataset = runner.train_dataloader.dataset
+        # Of several domains the first is the one that the model is normalised by.
+        dataset = getattr(dataset, 'main', dataset)
         # A concatenated or repeated dataset hands on the metainfo of what it holds.
         described = 'bands' in (getattr(dataset, 'metainfo', None) or {})
         if not self.data_card or not is_main_process() or not described:
