@@ -202,8 +202,7 @@ def _day_encoding_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
         return dict(period=1000.0, day_offset=100)
     rows, width = table.shape
     offset = (rows - _DAYS) // 2
-    # Row 1, column 2 holds the sine of one step of the second frequency, period ** (-2 / width).
-    period = float(round(math.asin(float(table[1, 2])) ** (-width / 2))) if width > 2 else 1000.0
+    period = _period_of(table)
     computed = OffsetDayEncoding(width, period, offset)(torch.arange(rows) - offset)
     if not torch.allclose(computed, table, rtol=0, atol=1e-3):
         raise ValueError(
@@ -211,6 +210,16 @@ def _day_encoding_options(state: Mapping[str, Tensor]) -> dict[str, Any]:
             f'days, {offset} days of margin) by up to {float((computed - table).abs().max()):.3g}'
         )
     return dict(period=period, day_offset=offset)
+
+
+def _period_of(table: Tensor) -> float:
+    """The period that a table of day encodings was made with, to the day; nonsense where it is no such table."""
+    width = table.shape[1]
+    if len(table) < 2 or width < 4:
+        return 1000.0
+    # Row 1 holds sine and cosine of the second frequency, period ** (-2 / width).
+    angle = max(math.atan2(float(table[1, 2]), float(table[1, 3])), 1e-6)
+    return float(round(math.exp(min(-width / 2 * math.log(angle), 20.0))))
 
 
 def _expected_shapes(options: Mapping[str, dict[str, Any]]) -> dict[str, torch.Size]:
