@@ -12,7 +12,7 @@ from mmsits.models.adaptation import adaptor_of, source_weights_as_adaptor
 
 @HOOKS.register_module()
 class SourceWeightsHook(Hook):
-    """Let `load_from` of a `DomainAdaptor` take the checkpoint of a bare segmentor: student and teacher get its weights.
+    """Let `load_from` of a `DomainAdaptor` take the checkpoint of a bare segmentor, for student and teacher.
 
     Checkpoints of an adaptor pass as they are.
     """

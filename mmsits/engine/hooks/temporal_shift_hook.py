@@ -113,6 +113,7 @@ class TemporalShiftHook(StatefulHook):
         self.history: list[dict[str, Any]] = []
         self._counts_before: Tensor | None = None
         self._dataset: Dataset | None = None
+        self._may_use_labels = False
 
     def before_train(self, runner: Any) -> None:
         """Check the model."""
@@ -235,18 +236,25 @@ class TemporalShiftHook(StatefulHook):
             collate_fn=identity_collate,
         )
         for batch in loader:
+            if not self._may_use_labels:
+                batch.pop('targets', None)
             yield adaptor.data_preprocessor(batch, False)
 
     def _build_dataset(self, runner: Any) -> Dataset:
+        wants_labels = 'ACC' in (self.estimator, self.first_estimator)
         if self.dataset_cfg is not None:
+            self._may_use_labels = wants_labels
             return DATASETS.build(self.dataset_cfg)
-        views = getattr(runner.train_dataloader.dataset, 'views', None) or {}
+        domains = runner.train_dataloader.dataset
+        views = getattr(domains, 'views', None) or {}
         if 'target_weak' not in views:
             raise ConfigError(
                 'TemporalShiftHook: the training dataset has no view target_weak; give the hook the target as '
                 'dataset=dict(…)'
             )
-        return views['target_weak']
+        name, dataset = views['target_weak']
+        self._may_use_labels = wants_labels and name in domains.labelled
+        return dataset
 
     def _runner_log(self, runner: Any, adaptor: DomainAdaptor) -> None:
         method = adaptor.method
@@ -258,10 +266,13 @@ class TemporalShiftHook(StatefulHook):
             )
             if entry['warnings']:
                 runner.logger.log(
-                    logging.WARNING, f'The shift of {entry["shift"]:+d} days may be wrong: {"; ".join(entry["warnings"])}.'
+                    logging.WARNING,
+                    f'The shift of {entry["shift"]:+d} days may be wrong: {"; ".join(entry["warnings"])}.',
                 )
             if is_main_process():
-                self._save(runner, f'iter_{runner.iter:07d}_{number}_{entry["estimator"]}', entry, statistics, distribution)
+                self._save(
+                    runner, f'iter_{runner.iter:07d}_{number}_{entry["estimator"]}', entry, statistics, distribution
+                )
         if getattr(runner, 'visualizer', None) is not None:
             runner.visualizer.add_scalar('temporal_shift', int(method.target_shift), step=runner.iter)
         self._pending = []
@@ -269,7 +280,11 @@ class TemporalShiftHook(StatefulHook):
     def _save(
         self, runner: Any, name: str, entry: dict[str, Any], statistics: ShiftStatistics, distribution: Tensor | None
     ) -> None:
-        usable = [e for e in ESTIMATORS if (e != 'AM' or distribution is not None) and (e != 'ACC' or statistics.labelled.sum())]
+        usable = [
+            e
+            for e in ESTIMATORS
+            if (e != 'AM' or distribution is not None) and (e != 'ACC' or statistics.labelled.sum())
+        ]
         curves = {e: statistics.scores(e, distribution).tolist() for e in usable}
         content = dict(entry, shifts=list(statistics.shifts), scores=curves)
         if distribution is not None:

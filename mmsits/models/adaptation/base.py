@@ -130,8 +130,8 @@ class DomainRows(NamedTuple):
 class FeatureAlignment(AdaptationMethod):
     """Base of methods that add a loss between features of the source and of the target.
 
-    On parcels a row is a parcel; on patches it is a pixel of the feature map, and `max_rows` of those that were observed
-    are drawn per domain.
+    On parcels a row is a parcel. On patches it is a pixel of the feature map, and `max_rows` of those that were
+    observed are drawn per domain.
 
     Attributes:
         joint_forward: one pass of both domains with common statistics in batch norms, or one after the other.

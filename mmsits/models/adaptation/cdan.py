@@ -30,7 +30,8 @@ def randomized_map(features: Tensor, probabilities: Tensor, of_features: Tensor,
     Args:
         features: (n, D).
         probabilities: (n, K).
-        of_features, of_classes: fixed standard normal matrices (D, R) and (K, R).
+        of_features: fixed standard normal matrix (D, R).
+        of_classes: the same for classes, (K, R).
 
     Returns:
         (n, R).

@@ -104,7 +104,9 @@ class DomainAdaptor(BaseModel):
         """Run a training step's losses on views, or predict an ordinary batch.
 
         Args:
-            inputs, targets, metas: an ordinary batch, see `TemporalEncoderDecoder.forward`.
+            inputs: of an ordinary batch, as for `TemporalEncoderDecoder.forward`.
+            targets: its labels.
+            metas: its meta information.
             mode: 'loss', 'predict' or 'tensor'.
             **views: named views, each a dict of the three; for mode 'loss'.
 
@@ -170,9 +172,7 @@ def adaptor_of(model: nn.Module) -> DomainAdaptor:
 
 
 @torch.no_grad()
-def source_weights_as_adaptor(
-    weights: Mapping[str, Tensor], adaptor_state: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def source_weights_as_adaptor(weights: Mapping[str, Tensor], adaptor_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of a bare segmentor under the names of an adaptor.
 
     Args:

@@ -73,7 +73,8 @@ def unbalanced_sinkhorn(
     exponent = tau / (tau + epsilon)
     u, v = kernel.new_full((n,), 1 / n), kernel.new_full((m,), 1 / m)
     iterations, broke_down = 0, False
-    for iterations in range(1, max_iterations + 1):
+    while iterations < max_iterations:
+        iterations += 1
         before = u, v
         rows = kernel @ v
         u = (1 / n / rows) ** exponent

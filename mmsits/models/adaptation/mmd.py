@@ -62,7 +62,8 @@ def mmd_loss(source: Tensor, target: Tensor, linear: bool = True, factors: Seque
     """Discrepancy of two sets of rows, plus the constant 2 / (n - 1) that published code adds to both variants.
 
     Args:
-        source, target: features (n, D), equally many.
+        source: features (n, D).
+        target: features (n, D), equally many.
         linear: estimate in linear time, as published code trains with; else over all pairs.
         factors: of the kernels' variances.
 

@@ -108,7 +108,12 @@ class SelfTraining(AdaptationMethod):
         return {**losses, **shares}
 
     def _separately(
-        self, segmentor: TemporalEncoderDecoder, source_inputs: Inputs, source: Batch, target: Inputs | None, labels: Tensor
+        self,
+        segmentor: TemporalEncoderDecoder,
+        source_inputs: Inputs,
+        source: Batch,
+        target: Inputs | None,
+        labels: Tensor,
     ) -> Losses:
         losses = source_losses(segmentor, segmentor.run_heads(segmentor.extract_feat(source_inputs)), source)
         if target is not None:
@@ -117,7 +122,12 @@ class SelfTraining(AdaptationMethod):
         return losses
 
     def _jointly(
-        self, segmentor: TemporalEncoderDecoder, source_inputs: Inputs, source: Batch, target: Inputs | None, labels: Tensor
+        self,
+        segmentor: TemporalEncoderDecoder,
+        source_inputs: Inputs,
+        source: Batch,
+        target: Inputs | None,
+        labels: Tensor,
     ) -> Losses:
         inputs = source_inputs if target is None else join_inputs(source_inputs, target)
         count = len(next(iter(source_inputs.values())).values)
@@ -161,7 +171,7 @@ class SelfTraining(AdaptationMethod):
     def _check_size(self, labels: PseudoLabels, size: tuple[int, int]) -> None:
         if tuple(labels.predicted.shape[-2:]) != tuple(size):
             raise ValueError(
-                f'{type(self).__name__}: the weak view gives labels of {tuple(labels.predicted.shape[-2:])} pixels, the '
-                f"strong view is {size}: pseudo labels need both views cut and flipped alike; let the strong view's "
-                'pipeline differ in dates and values only'
+                f'{type(self).__name__}: the weak view gives labels of {tuple(labels.predicted.shape[-2:])} pixels, '
+                f'the strong view is {tuple(size)}: pseudo labels need both views cut and flipped alike; let their '
+                'pipelines differ in dates and values only'
             )

@@ -121,9 +121,7 @@ class ShiftStatistics:
         """Mean entropy of the predictions, (S,)."""
         return -_pick(self.log_probability, fold) / self._number(fold)
 
-    def scores(
-        self, estimator: str, class_distribution: Tensor | None = None, fold: int | None = None
-    ) -> Tensor:
+    def scores(self, estimator: str, class_distribution: Tensor | None = None, fold: int | None = None) -> Tensor:
         """Score of each shift.
 
         Args:
@@ -174,14 +172,17 @@ def share_divergence(expected: Tensor, shares: Tensor) -> Tensor:
     return (expected * (torch.log(expected + EPS) - torch.log(shares + EPS))).sum(-1)
 
 
-def best_shift(scores: Tensor, shifts: Sequence[int], estimator: str, low: int | None = None, high: int | None = None) -> int:
+def best_shift(
+    scores: Tensor, shifts: Sequence[int], estimator: str, low: int | None = None, high: int | None = None
+) -> int:
     """The best of the candidates, the first of equally good ones.
 
     Args:
         scores: (S,).
         shifts: (S,), days.
         estimator: which of the scores it is.
-        low, high: only shifts between them, both included, are candidates.
+        low: smallest candidate, None for the first of `shifts`.
+        high: largest candidate.
 
     Raises:
         ValueError: if no shift lies between them.
@@ -327,7 +328,8 @@ def judge_shift(
         statistics: of the scored samples, of all processes.
         estimator: the score that chose.
         class_distribution: for 'AM'.
-        low, high: the range that was searched.
+        low: smallest shift that was a candidate, None for the first.
+        high: largest one.
         separation: days.
     """
     days = np.asarray(statistics.shifts)

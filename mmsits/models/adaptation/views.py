@@ -42,7 +42,8 @@ def join_inputs(first: Mapping[str, ImageSeries], second: Mapping[str, ImageSeri
     """One batch of two; what is shorter or smaller is padded with dates and pixels that are not valid.
 
     Args:
-        first, second: sensor -> series, of the same sensors and bands.
+        first: sensor -> series.
+        second: of the same sensors and bands.
 
     Raises:
         ValueError: if the domains differ in sensors or bands.

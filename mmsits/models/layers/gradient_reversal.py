@@ -34,7 +34,8 @@ def ramp(count: Tensor | float, alpha: float = 1.0, length: float = 1000.0, low:
         count: number of steps made, a number or a tensor.
         alpha: steepness.
         length: counts per unit of `alpha`.
-        low, high: start and limit.
+        low: the weight at the start.
+        high: its limit.
 
     Returns:
         The weight, of the kind of `count` (float64 for a tensor of integers).
