@@ -315,8 +315,6 @@ class TimeMatchDataset(ParcelSeriesDataset):
                 season_start=season_start,
                 parcel=int(parcel),
                 label=labels[parcel] if self.with_labels else None,
-                label_path=None,
-                series={'s2': dict(path=self.store.path_of(int(parcel)), days=table.days)},
                 block=int(table.blocks[parcel]),
             )
             for parcel in parcels
