@@ -134,6 +134,7 @@ class PixelSetBackbone(BaseModule):
                 first = pixels[torch.arange(len(pixels), device=pixels.device), members.to(torch.uint8).argmax(1)]
                 pixels = torch.where(members.unsqueeze(-1), pixels, first.unsqueeze(1))
             features = self.mlp1(pixels.flatten(0, 1)).unflatten(0, members.shape)
+            features = features.masked_fill(~members.unsqueeze(-1), 0.0)
         # Half precision (AMP) is too coarse for a variance.
         features = features.to(torch.promote_types(features.dtype, torch.float32))
         return torch.cat(pool_pixels(features, None if existing.complete else members, self.pooling), 1)
@@ -169,23 +170,35 @@ def pool_pixels(features: Tensor, members: Tensor | None, pooling: Sequence[str]
     """Statistics over sets of pixels.
 
     Args:
-        features: (M, P, C), finite.
+        features: (M, P, C), zero for pixels that do not belong.
         members: bool (M, P), which pixels belong, one at least per set; None for all.
         pooling: names, see `PixelSetBackbone`.
 
     Returns:
         A tensor (M, C) per name.
     """
+    count = features.shape[1] if members is None else members.sum(1, keepdim=True)
+    mean = features.sum(1) / count
     pooled = []
     for name in pooling:
-        if name in ('min', 'max'):
-            pooled.append(_extreme(features, members, name))
-        elif name == 'mean':
-            pooled.append(_mean(features, members))
+        if name == 'mean':
+            pooled.append(mean)
+        elif name == 'std':
+            pooled.append(_standard_deviation(features, mean, members, count))
         else:
-            # The tiny term keeps the square root's slope finite at 0.
-            pooled.append((_variance(features, members) + 1e-31).sqrt())
+            pooled.append(_extreme(features, members, name))
     return pooled
+
+
+def _standard_deviation(features: Tensor, mean: Tensor, members: Tensor | None, count: Tensor | int) -> Tensor:
+    """The unbiased one, and 0 for a single pixel."""
+    difference = features - mean.unsqueeze(1)
+    if members is not None:
+        difference = difference * members.unsqueeze(-1).to(features.dtype)
+    # Unlike a square root's, the slope of a norm is finite at 0.
+    norm = torch.linalg.vector_norm(difference, dim=1)
+    others = max(count - 1, 1) if isinstance(count, int) else (count - 1).clamp(min=1)
+    return norm / others**0.5
 
 
 def _extreme(features: Tensor, members: Tensor | None, name: str) -> Tensor:
@@ -193,22 +206,6 @@ def _extreme(features: Tensor, members: Tensor | None, name: str) -> Tensor:
         limit = torch.finfo(features.dtype)
         features = features.masked_fill(~members.unsqueeze(-1), limit.max if name == 'min' else limit.min)
     return features.amin(1) if name == 'min' else features.amax(1)
-
-
-def _mean(features: Tensor, members: Tensor | None) -> Tensor:
-    if members is None:
-        return features.mean(1)
-    weight = members.unsqueeze(-1).to(features.dtype)
-    return (features * weight).sum(1) / weight.sum(1)
-
-
-def _variance(features: Tensor, members: Tensor | None) -> Tensor:
-    """The unbiased one, and 0 for a single pixel."""
-    if members is None:
-        return features.var(1) if features.shape[1] > 1 else torch.zeros_like(features[:, 0])
-    weight = members.unsqueeze(-1).to(features.dtype)
-    squares = ((features - _mean(features, members).unsqueeze(1)) * weight).square().sum(1)
-    return squares / (weight.sum(1) - 1).clamp(min=1.0)
 
 
 def _check_options(mlp1: Sequence[int], mlp2: Sequence[int], pooling: Sequence[str], padded_pixels: str) -> None:

@@ -173,7 +173,7 @@ def test_statistics_are_those_of_numpy() -> None:
     rng = np.random.default_rng(0)
     features = torch.from_numpy(rng.normal(5, 1, (3, 6, 2)).astype(np.float32))
     members = torch.tensor([[1, 1, 1, 1, 0, 1], [0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 0]], dtype=torch.bool)
-    pooled = pool_pixels(features, members, ('mean', 'std', 'min', 'max'))
+    pooled = pool_pixels(features * members.unsqueeze(-1), members, ('mean', 'std', 'min', 'max'))
     for row, mask in enumerate(members.numpy()):
         pixels = features[row].numpy()[mask]
         spread = pixels.std(0, ddof=1) if len(pixels) > 1 else np.zeros(2)
@@ -258,8 +258,9 @@ def test_trains_and_predicts_in_the_segmentor(encoder: str) -> None:
     assert predicted['prediction'].shape == predicted['observed'].shape == (4, 1, 1)
 
 
-def test_half_precision_stays_finite() -> None:
-    backbone = build().train()
+@every_encoder
+def test_half_precision_stays_finite(encoder: str) -> None:
+    backbone = build(encoder).train()
     with torch.autocast('cpu', torch.bfloat16):
         (features,) = backbone({'s2': make_parcels()})
     features.float().square().sum().backward()
