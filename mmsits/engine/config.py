@@ -70,6 +70,9 @@ VARIABLES = frozenset(
     {
         'data_root',
         'fold',
+        'source',
+        'target',
+        'min_parcels',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -102,7 +105,7 @@ VARIABLES = frozenset(
     }
 )
 #: What is handed on from the top level to every dataset.
-HANDED_ON = ('data_root', 'fold')
+HANDED_ON = ('data_root', 'fold', 'source', 'target', 'min_parcels')
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -170,16 +173,16 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
 
 
 def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]]) -> None:
-    """Give every dataset the `data_root` and `fold` of the config's top level.
+    """Give every dataset the `data_root`, `fold` and so on (`HANDED_ON`) of the config's top level.
 
     A variable of a config file is put in where the file is read, so a later value (of a child config or
     `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, domains)
-    are reached too; `fold` goes to those that take it. A dataset that was given a root or fold of its own, one
-    that no file has as the variable's value, keeps it.
+    are reached too; all but the root go to those that take them only. A dataset that was given a value of its own,
+    one that no file has as the variable's value, keeps it.
 
     Args:
         cfg: Changed in place.
-        variables: The values of `data_root` and `fold` in the files of the config: a dataset that holds one of these
+        variables: The values of these in the files of the config: a dataset that holds one of these
             took it over from the top level.
     """
     if cfg.get('default_scope'):
