@@ -8,6 +8,7 @@ from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
+from .series_table import SeriesTableDataset
 from .timematch import TimeMatchDataset
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'SeriesDataset',
     'SeriesEvalSampler',
     'SeriesSampler',
+    'SeriesTableDataset',
     'SizeBatchSampler',
     'TimeMatchDataset',
     'identity_collate',

@@ -121,6 +121,8 @@ class DomainViews:
             if unknown:
                 raise ValueError(f"domain {name!r}: unknown {sorted(unknown)}; there are 'dataset', 'views', 'order'.")
             dataset = _build(config['dataset'])
+            if not oracle and self.domains:
+                dataset = _unlabelled(dataset)
             self.domains[name] = _Domain(name, dataset, config.get('order', 'shuffled'))
             views = config.get('views') or {name: None}
             for view, pipeline in views.items():
@@ -207,6 +209,15 @@ def _build(dataset: Any) -> Any:
     if hasattr(built, 'full_init'):
         built.full_init()
     return built
+
+
+def _unlabelled(dataset: Any) -> Any:
+    """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
+    if getattr(dataset, 'labels', None) is None:
+        return dataset
+    view = copy.copy(dataset)
+    view.labels, view.with_labels = None, False
+    return view
 
 
 def _with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:

@@ -60,7 +60,7 @@ def test_a_batch_holds_every_view_and_weak_and_strong_are_of_one_parcel(root: Pa
 
 
 def test_views_draw_pixels_of_their_own(root: Path):
-    domains = dict(target=dict(dataset=open_views(root).domains['target'].dataset, views=dict(a=STRONG, b=STRONG)))
+    domains = dict(target=dict(dataset=open_views(root).main, views=dict(a=STRONG, b=STRONG)))
     batch = DomainViews(domains, oracle=True).__getitems__(draws(0, 5))
     assert not torch.equal(batch['a']['inputs']['s2'].days, batch['b']['inputs']['s2'].days)
     assert torch.equal(batch['a']['targets'], batch['b']['targets'])
@@ -71,6 +71,9 @@ def test_labels_of_the_target_are_removed_unless_for_an_oracle(root: Path):
     batch, sample = views.__getitems__(draws(0, 2)), views[0]
     assert [view for view in batch if 'targets' in batch[view]] == ['source']
     assert [view for view in sample if 'targets' in sample[view]] == ['source']
+    # Nor has who takes a view's dataset for itself, as hooks do.
+    assert views.views['target_weak'][1].labels is None
+    assert 'targets' not in views.views['target_strong'][1][0]
     assert all('targets' in view for view in oracle.__getitems__(draws(0, 2)).values())
 
 
