@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
+import torch
+from mmengine.hooks import Hook
+from mmseg.registry import HOOKS
+
+from mmsits.models.adaptation import adaptor_of
 from tests.helpers.timematch_miniature import write_timematch_miniature
 
 BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
 
 CONFIG = """
 _base_ = [{base!r}]
-custom_imports = dict(imports=['mmsits', 'tests.helpers.tiny_model'])
+custom_imports = dict(imports=['mmsits', 'tests.helpers.tiny_model', 'tests.helpers.adaptation_run'])
 _root = {data_root!r}
 _classes = ['corn', 'meadow', 'unknown', 'winter_wheat']
 _common = dict(type='TimeMatchDataset', data_root=_root, source='DK1', target='FR1', classes=_classes)
@@ -45,7 +53,7 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer')
 """
 
-HOOKS = """
+CUSTOM_HOOKS = """
 custom_hooks = [
     dict(type='MeanTeacherHook', decay=0.9),
     dict(type='TemporalShiftHook', interval=3, max_shift=12, num_batches=2, batch_size=12),
@@ -66,3 +74,20 @@ def write_adaptation_config(path: Path, data_root: Path, method: str = 'timematc
     base = BASES / 'adaptation' / f'{method}.py'
     path.write_text(CONFIG.format(base=str(base), data_root=str(data_root)) + extra)
     return path
+
+
+@HOOKS.register_module()
+class RecordAdaptationHook(Hook):
+    """Write down what every process must agree on, one line per iteration: `<work_dir>/agreed_<rank>.jsonl`."""
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        adaptor = adaptor_of(runner.model)
+        shared = [value for name, value in adaptor.state_dict().items() if name.startswith(('teacher.', 'method.'))]
+        line = dict(
+            iter=runner.iter,
+            shift=int(adaptor.method.target_shift),
+            teacher=torch.cat([value.flatten().double() for value in shared]).sum().item(),
+            counts=adaptor.method.predicted_counts.tolist(),
+        )
+        with open(os.path.join(runner.work_dir, f'agreed_{runner.rank}.jsonl'), 'a') as file:
+            file.write(json.dumps(line) + '\n')
