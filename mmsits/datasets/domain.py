@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 
 from .collate import CollatedBatch
 from .counter_random import random_fractions, random_words
+from .errors import DataError
 from .samplers import DrawIndex
 
 ORDERS = ('shuffled', 'class_balanced')
@@ -108,6 +109,7 @@ class DomainViews:
 
     Raises:
         ValueError: If a domain has no sample or two views have one name.
+        DataError: If domains were observed at different times of the season.
     """
 
     def __init__(self, domains: Mapping[str, Mapping[str, Any]], oracle: bool = False, seed: int = 0) -> None:
@@ -129,7 +131,24 @@ class DomainViews:
                 if view in self.views:
                     raise ValueError(f'two views have the name {view!r}')
                 self.views[view] = (name, dataset if pipeline is None else _with_pipeline(dataset, pipeline))
+        self._refuse_separate_seasons()
         self.labelled = tuple(self.domains) if oracle else (next(iter(self.domains)),)
+
+    def _refuse_separate_seasons(self) -> None:
+        """Refuse domains that were observed at different times of the season: nothing could be carried over."""
+        ranges = {
+            name: domain.dataset.day_range()
+            for name, domain in self.domains.items()
+            if hasattr(domain.dataset, 'day_range')
+        }
+        for name, (first, last) in ranges.items():
+            reference, (begin, end) = next(iter(ranges.items()))
+            if first > end or last < begin:
+                raise DataError(
+                    f'the dates of domain {name!r} (days {first} to {last} of its season) do not overlap those of '
+                    f'{reference!r} (days {begin} to {end})',
+                    hint='Check dates and season_start of both.',
+                )
 
     @property
     def main(self) -> Any:

@@ -92,6 +92,12 @@ class ParcelSeriesDataset(SeriesDataset):
         labels[np.isin(labels, self.ignored_labels)] = 255
         self.labels = labels
 
+    def day_range(self) -> tuple[int, int]:
+        """First and last observed day of the season over all samples, days since each sample's season start."""
+        days = self.store.days(self._parcels) - self._season_starts[:, None]
+        observed = days[self.store.exists(self._parcels)]
+        return int(observed.min(initial=2**31 - 1)), int(observed.max(initial=-(2**31)))
+
     def prepare_data(self, idx: int) -> Any:
         """Read and transform one sample: a batch of one.
 

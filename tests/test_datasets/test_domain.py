@@ -9,10 +9,10 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from mmsits.datasets import DomainViews, DrawIndex, PASTISDataset, SeriesSampler, identity_collate
+from mmsits.datasets import DataError, DomainViews, DrawIndex, PASTISDataset, SeriesSampler, identity_collate
 from mmsits.datasets.domain import _Domain
 from mmsits.datasets.timematch import DOMAINS
-from tests.helpers.timematch_miniature import write_timematch_miniature
+from tests.helpers.timematch_miniature import change_metadata, write_timematch_miniature
 
 WEAK = [dict(type='SamplePixels', num_pixels=6), dict(type='PackSeriesInputs')]
 STRONG = [WEAK[0], dict(type='SampleDates', num_dates=4), dict(type='ShiftDays', days=(-60, 60)), WEAK[1]]
@@ -150,6 +150,16 @@ def test_mistakes_in_the_config_are_named(root: Path):
         DomainViews(dict(source=dict(dataset=dataset, order='random')))
     with pytest.raises(ValueError, match="two views have the name 'a'"):
         DomainViews(dict(a=dict(dataset=dataset), b=dict(dataset=dataset, views=dict(a=WEAK))))
+
+
+def test_domains_without_common_season_are_refused(tmp_path: Path):
+    write_timematch_miniature(tmp_path)
+    write_timematch_miniature(tmp_path, DOMAINS['FR1'], parcels=7, dates=3)
+    early, late = [20170101, 20170110, 20170301], [20170601, 20170710, 20170801, 20170802, 20170803, 20170804, 20170805]
+    change_metadata(tmp_path, DOMAINS['FR1'], dates=early)
+    change_metadata(tmp_path, DOMAINS['DK1'], dates=[*late, 20170901])
+    with pytest.raises(DataError, match=r"'target' \(days 0 to 59 .* do not overlap .*'source' \(days 151 to 243\)"):
+        open_views(tmp_path)
 
 
 def test_root_and_fold_reach_the_domains(root: Path):
