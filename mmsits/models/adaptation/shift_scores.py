@@ -255,15 +255,17 @@ def _predict_shifts(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Class scores (N, K, H, W) and observed pixels (N, H, W) at each shift."""
     backbone = cast(Any, segmentor.backbone)
-    if not hasattr(backbone, 'encode_pixels'):
+    if not hasattr(backbone, 'encode_shifts'):
         for shift in shifts:
             answer = segmentor.predict(shift_days(inputs, shift))[0]
             yield answer['logits'], answer['observed']
         return
     features, days, valid = backbone.encode_pixels(inputs)
+    if bool((days == days[:1]).all()):
+        # Parcels of one tile share their dates, whose encoding is then computed once instead of for each of them.
+        days = days[:1]
     observed = valid.any(1)[:, None, None]
-    for shift in shifts:
-        maps = (backbone.encode_dates(features, days + shift, valid)[..., None, None],)
+    for maps in backbone.encode_shifts(features, days, valid, shifts):
         outputs = segmentor.decode_head(segmentor.neck(maps) if segmentor.with_neck else maps)
         yield first_output(outputs), observed
 

@@ -3,7 +3,7 @@ TimeMatch, Nyborg et al., 2022, arXiv 2111.02682)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -123,6 +123,14 @@ class PixelSetBackbone(BaseModule):
     def encode_dates(self, features: Tensor, days: Tensor, valid: Tensor) -> Tensor:
         """The second half of `forward`: what `encode_pixels` returns, perhaps with other days -> (N, C')."""
         return self.encoder(features, days, valid)
+
+    def encode_shifts(
+        self, features: Tensor, days: Tensor, valid: Tensor, shifts: Iterable[int]
+    ) -> Iterator[tuple[Tensor]]:
+        """The second half of `forward` for the days moved by each of several shifts: yields one map (N, C', 1, 1) per
+        shift. Parcels that all share their dates may give them once, (1, T)."""
+        for encoded in self.encoder.encode_shifts(features, days, valid, shifts):
+            yield (encoded[..., None, None],)
 
     def _pool(self, pixels: Tensor, members: Tensor) -> Tensor:
         """Pixels (M, P, C) and which of them exist (M, P), one at least per date -> (M, pooled channels)."""

@@ -3,7 +3,7 @@ norms, a day encoding over the full width."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -86,3 +86,23 @@ class TimeMatchLTAE(TemporalEncoder):
         share = x.unflatten(-1, (self.num_heads, -1))  # N, T, heads, d_model / heads
         summed = torch.einsum('nht,nthc->nhc', attention, share).flatten(1)
         return self.dropout(self.mlp(summed)), attention
+
+    def encode_shifts(self, x: Tensor, days: Tensor, valid: Tensor, shifts: Iterable[int]) -> Iterator[Tensor]:
+        """(N, T, C) -> (N, C') for each shift; only the day encoding and what it is added to are done anew.
+
+        Scores and sums over dates are linear in features plus encoding, so the features' part of them is shared.
+        """
+        dates = DatePacking(valid)
+        x = dates.unpack(self.in_proj(dates.pack(x)))  # N, T, d_model
+        direction = self.attention.folded()[0].to(x.dtype)  # heads, d_model
+        of_features = direction @ x.transpose(1, 2)  # N, heads, T
+        share = x.unflatten(-1, (self.num_heads, -1))  # N, T, heads, d_model / heads
+        for shift in shifts:
+            encoding = self.day_encoding(days + shift).to(x.dtype)  # B, T, d_model
+            of_days = (direction @ encoding.transpose(1, 2)).repeat_interleave(len(x) // len(encoding), 0)
+            attention = self.attention_dropout(masked_softmax(of_features + of_days, valid.unsqueeze(1)))
+            by_group = attention.unflatten(0, (len(encoding), -1))  # B, N / B, heads, T
+            encoded = encoding.unflatten(-1, (self.num_heads, -1))  # B, T, heads, d_model / heads
+            summed = torch.einsum('nht,nthc->nhc', attention, share).flatten(1)
+            summed = summed + torch.einsum('bnht,bthc->bnhc', by_group, encoded).reshape(summed.shape)
+            yield self.dropout(self.mlp(summed))

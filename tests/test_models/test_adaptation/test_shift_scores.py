@@ -67,9 +67,13 @@ def test_moving_the_target_moves_the_estimate_the_other_way(kind: str, moved: in
     assert best_shift(curves[moved], wide, 'ENT', -8 - moved, 8 - moved) == best - moved
 
 
-def test_the_split_of_pixel_sets_gives_what_whole_passes_give() -> None:
+@pytest.mark.parametrize('shared_dates', [True, False])
+def test_the_split_of_pixel_sets_gives_what_whole_passes_give(shared_dates: bool) -> None:
     model = adaptor('parcels', 'TimeMatch').eval()
     data = model.data_preprocessor(batch('parcels', 3))
+    if not shared_dates:
+        data['inputs']['s2'].days[2:] += 11
+        data['inputs']['s2'].valid[1, 2:] = False
     statistics = score_shifts(model.segmentor, [data], [-5, 7])
     for index, shift in enumerate((-5, 7)):
         series = data['inputs']['s2']
