@@ -47,7 +47,7 @@ model = dict(segmentor=dict(
     decode_head=dict(in_channels=16, hidden_channels=(8,), num_classes=4)))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=12, val_interval=6)
 default_hooks = dict(
-    checkpoint=dict(interval=4, max_keep_ckpts=2), logger=dict(interval=4), dataset_contract=dict(data_card=False))
+    checkpoint=dict(interval=4, max_keep_ckpts=2), logger=dict(interval=4))
 randomness = dict(seed=3)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer')
