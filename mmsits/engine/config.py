@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import inspect
 import logging
 import os
@@ -260,6 +261,8 @@ def prepare_config(
     if not torch.cuda.is_available():
         _prepare_cpu(cfg)
     _find_checkpoint(cfg, resume)
+    if cfg.get('load_from') and not cfg.get('resume'):
+        cfg.load_from = find_weights(cfg.load_from)
     return cfg
 
 
@@ -312,3 +315,25 @@ def _find_checkpoint(cfg: Config, resume: str | None) -> None:
         raise ConfigError(f'--resume: there is no checkpoint {found}')
     cfg.resume = True
     cfg.load_from = str(found)
+
+
+def find_weights(path: str) -> str:
+    """The file that `load_from` names, which may be a pattern: the best checkpoint has its iteration in its name.
+
+    Args:
+        path: Of a checkpoint, with * or ? for what is not known; an address (s3://…) is returned as it is.
+
+    Raises:
+        ConfigError: If not exactly one file is there.
+    """
+    if '://' in path or Path(path).is_file():
+        return path
+    found = sorted(glob.glob(path))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f'load_from={path} stands for {len(found)} files ({", ".join(found[:4])}): name one of them')
+    raise ConfigError(
+        f'load_from: there are no weights {path}. Train them first (the head of the config says how), or name others '
+        'with --cfg-options load_from=…'
+    )
