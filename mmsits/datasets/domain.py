@@ -15,6 +15,7 @@ from .collate import CollatedBatch
 from .counter_random import random_fractions, random_words
 from .errors import DataError
 from .samplers import DrawIndex
+from .transforms.spatial import SpatialTransform
 
 ORDERS = ('shuffled', 'class_balanced')
 
@@ -89,7 +90,8 @@ class DomainViews:
     """Joins domains: a sample is a dict of views, `{'source': …, 'target_weak': …, 'target_strong': …}`.
 
     A *domain* is a dataset; a *view* is one of its pipelines. The views of a domain show the same sample, each with
-    random numbers of its own. The data loader counts draws; draw n of each domain is a function of the seed, the
+    random numbers of its own, except in the image plane: flips, turns and crops are the same in all of them, so that a
+    pseudo label of one view belongs to the same pixel of another. The data loader counts draws; draw n of each domain is a function of the seed, the
     domain's name and n, so that domains of different size are shuffled and gone through independently, and a resumed
     run draws what the uninterrupted one would have drawn. Its sampler's indices are not used, only their numbers: give
     it `sampler=dict(type='SeriesSampler', shuffle=False)`, and `collate_fn=dict(type='identity_collate')`.
@@ -108,7 +110,8 @@ class DomainViews:
         statistics: Those of the first domain.
 
     Raises:
-        ValueError: If a domain has no sample or two views have one name.
+        ValueError: If a domain has no sample, two views have one name, or views of a domain change the image plane in
+            different ways.
         DataError: If domains were observed at different times of the season.
     """
 
@@ -131,8 +134,22 @@ class DomainViews:
                 if view in self.views:
                     raise ValueError(f'two views have the name {view!r}')
                 self.views[view] = (name, dataset if pipeline is None else _with_pipeline(dataset, pipeline))
+        self._refuse_misaligned_views()
         self._refuse_separate_seasons()
         self.labelled = tuple(self.domains) if oracle else (next(iter(self.domains)),)
+
+    def _refuse_misaligned_views(self) -> None:
+        """Refuse views of a domain whose pixels would lie elsewhere: nobody would notice before the scores."""
+        first: dict[str, tuple[str, list[str]]] = {}
+        for view, (domain, dataset) in self.views.items():
+            steps = [repr(step) for step in _steps(dataset) if isinstance(step, SpatialTransform)]
+            other, expected = first.setdefault(domain, (view, steps))
+            if steps != expected:
+                raise ValueError(
+                    f'domain {domain!r}: the views {other!r} and {view!r} change the image plane in different ways, '
+                    f'{expected} and {steps}, so a label of one would belong to another pixel of the other: give both '
+                    'pipelines the same crops, flips and turns in the same order'
+                )
 
     def _refuse_separate_seasons(self) -> None:
         """Refuse domains that were observed at different times of the season: nothing could be carried over."""
@@ -205,14 +222,17 @@ class DomainViews:
         return batches
 
     def _indices(self, indices: Sequence[int]) -> dict[str, list[DrawIndex]]:
-        """For each view the samples of these draws; the views of a domain differ in the seed only."""
+        """For each view the samples of these draws; those of a domain share the seed of the image plane only."""
         pairs = [(i.seed, i.draw) if isinstance(i, DrawIndex) else (self.seed, int(i)) for i in indices]
         seeds, draws = [seed for seed, _ in pairs], [draw for _, draw in pairs]
         positions = {name: domain.positions(seeds, draws) for name, domain in self.domains.items()}
+        spatial = {name: derived_seeds(seeds, f'image plane of {name}') for name in self.domains}
         return {
             view: [
-                DrawIndex(position, draw, int(seed))
-                for position, draw, seed in zip(positions[name], draws, derived_seeds(seeds, view), strict=True)
+                DrawIndex(position, draw, int(seed), int(shared))
+                for position, draw, seed, shared in zip(
+                    positions[name], draws, derived_seeds(seeds, view), spatial[name], strict=True
+                )
             ]
             for view, (name, _) in self.views.items()
         }
@@ -228,6 +248,10 @@ def _build(dataset: Any) -> Any:
     if hasattr(built, 'full_init'):
         built.full_init()
     return built
+
+
+def _steps(dataset: Any) -> Sequence[Any]:
+    return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
 
 
 def _unlabelled(dataset: Any) -> Any:

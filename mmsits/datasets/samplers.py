@@ -20,29 +20,33 @@ class DrawIndex(int):
     Attributes:
         draw: Running number of the draw over all processes, from 0.
         seed: Seed of the run.
+        spatial_seed: Seed of what happens in the image plane, shared by the views of one sample; None if it has a
+            single view, whose seed serves.
     """
 
     draw: int
     seed: int
+    spatial_seed: int | None
 
-    def __new__(cls, index: int, draw: int, seed: int) -> DrawIndex:
+    def __new__(cls, index: int, draw: int, seed: int, spatial_seed: int | None = None) -> DrawIndex:
         """An index with its draw; `int` is immutable, so the attributes are set here."""
         self = super().__new__(cls, index)
         self.draw = draw
         self.seed = seed
+        self.spatial_seed = spatial_seed
         return self
 
     def __sub__(self, other: int) -> DrawIndex:
         """The same draw at another index: so mmengine's `ConcatDataset` finds the position in one of its datasets."""
-        return DrawIndex(int(self) - int(other), self.draw, self.seed)
+        return DrawIndex(int(self) - int(other), self.draw, self.seed, self.spatial_seed)
 
     def __mod__(self, other: int) -> DrawIndex:
         """The same draw at another index: so mmengine's `RepeatDataset` finds the sample."""
-        return DrawIndex(int(self) % int(other), self.draw, self.seed)
+        return DrawIndex(int(self) % int(other), self.draw, self.seed, self.spatial_seed)
 
     def __reduce__(self) -> tuple:
         # An int subclass loses its attributes on the way to a worker unless it says how it is made.
-        return DrawIndex, (int(self), self.draw, self.seed)
+        return DrawIndex, (int(self), self.draw, self.seed, self.spatial_seed)
 
 
 @DATA_SAMPLERS.register_module()

@@ -1,5 +1,6 @@
 """Named views of several domains: orders by counters, labels kept from methods, exact resume."""
 
+import pickle
 from itertools import islice
 from pathlib import Path
 
@@ -123,23 +124,68 @@ def test_single_samples_are_those_of_the_batch(root: Path):
         assert torch.equal(batch[view]['inputs']['s2'].values, torch.stack(alone[view]['inputs']['s2'].values))
 
 
-def test_dense_patches_can_be_domains(pastis_folder: Path):
-    pipeline = [dict(type='LoadSeries'), dict(type='LoadSeriesLabels'), dict(type='PackSeriesInputs')]
-    flipped = [*pipeline[:2], dict(type='SeriesRandomFlip'), pipeline[2]]
+LOADED = [dict(type='LoadSeries'), dict(type='LoadSeriesLabels')]
+MOVED = [dict(type='SeriesRandomFlip'), dict(type='SeriesRandomCrop', crop_size=6), dict(type='SeriesRandomRotate90')]
+PACKED = dict(type='PackSeriesInputs', meta_keys=('sample_id', 'window', 'flip', 'rotate90'))
+
+
+def open_dense_views(folder: Path, weak: list, strong: list, **options) -> DomainViews:
+    pipeline = [*LOADED, PACKED]
     domains = dict(
-        source=dict(dataset=PASTISDataset(str(pastis_folder), folds=[1, 2], pipeline=pipeline)),
+        source=dict(dataset=PASTISDataset(str(folder), folds=[1, 2], pipeline=pipeline)),
         target=dict(
-            dataset=PASTISDataset(str(pastis_folder), folds=[3], pipeline=pipeline),
-            views=dict(target_weak=pipeline, target_strong=flipped),
+            dataset=PASTISDataset(str(folder), folds=[3, 4], pipeline=pipeline),
+            views=dict(target_weak=[*LOADED, *weak, PACKED], target_strong=[*LOADED, *strong, PACKED]),
         ),
     )
-    views = DomainViews(domains)
+    return DomainViews(domains, **options)
+
+
+def test_dense_patches_can_be_domains(pastis_folder: Path):
+    views = open_dense_views(pastis_folder, [], [])
     batch = views.__getitems__(draws(0, 2))
     assert len(batch['source']['targets']) == 2
     assert 'targets' not in batch['target_strong']
     assert views.metainfo['bands'] == views.main.metainfo['bands']
     with pytest.raises(ValueError, match=r"PASTISDataset gives none.*order='shuffled'"):
-        DomainViews(dict(source=dict(domains['source'], order='class_balanced')))
+        DomainViews(dict(source=dict(dataset=views.main, order='class_balanced')))
+
+
+def test_flips_and_crops_leave_the_views_of_a_sample_aligned(pastis_folder: Path):
+    # The random transforms before and between the spatial ones take numbers of their own.
+    strong = [dict(type='SampleDates', num_dates=3), MOVED[0], dict(type='ScaleReflectance', amount=0.1), *MOVED[1:]]
+    views = open_dense_views(pastis_folder, MOVED, strong, oracle=True)
+    weak, strong = (views.__getitems__(draws(0, 12))[name] for name in ('target_weak', 'target_strong'))
+    for one, other in zip(weak['targets'], strong['targets'], strict=True):
+        assert torch.equal(one, other)
+    moves = [tuple(meta[key] for key in ('window', 'flip', 'rotate90')) for meta in weak['metas']]
+    assert moves == [tuple(meta[key] for key in ('window', 'flip', 'rotate90')) for meta in strong['metas']]
+    assert len(set(moves)) > 8
+    # Dates and values differ, pixels do not: without jitter the dates that both views hold are equal.
+    plain = open_dense_views(pastis_folder, MOVED, [dict(type='SampleDates', num_dates=3), *MOVED])
+    batch = plain.__getitems__(draws(0, 4))
+    for row in range(4):
+        weak, strong = (batch[view]['inputs']['s2'] for view in ('target_weak', 'target_strong'))
+        common = torch.isin(weak.days[row], strong.days[row])
+        assert common.sum() == 3
+        assert torch.equal(weak.values[row][common], strong.values[row])
+
+
+def test_aligned_views_are_functions_of_the_draw(pastis_folder: Path):
+    views = open_dense_views(pastis_folder, MOVED, MOVED)
+    whole, later = views.__getitems__(draws(0, 6)), views.__getitems__(draws(4, 2))
+    other = views.__getitems__(draws(4, 2, seed=8))
+    for view in ('target_weak', 'target_strong'):
+        assert [dict(meta) for meta in whole[view]['metas'][4:]] == [dict(meta) for meta in later[view]['metas']]
+        assert [dict(meta) for meta in later[view]['metas']] != [dict(meta) for meta in other[view]['metas']]
+    index = pickle.loads(pickle.dumps(DrawIndex(4, 17, 2, spatial_seed=5)))
+    assert [(i, i.draw, i.seed, i.spatial_seed) for i in (index % 3, index - 1)] == [(1, 17, 2, 5), (3, 17, 2, 5)]
+
+
+@pytest.mark.parametrize('strong', [[], MOVED[:2], [MOVED[1], MOVED[0], MOVED[2]]])
+def test_views_that_cannot_be_aligned_are_refused(pastis_folder: Path, strong: list):
+    with pytest.raises(ValueError, match="'target_weak' and 'target_strong' change the image plane in different ways"):
+        open_dense_views(pastis_folder, MOVED, strong)
 
 
 def test_mistakes_in_the_config_are_named(root: Path):
