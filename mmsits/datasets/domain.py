@@ -91,10 +91,11 @@ class DomainViews:
 
     A *domain* is a dataset; a *view* is one of its pipelines. The views of a domain show the same sample, each with
     random numbers of its own, except in the image plane: flips, turns and crops are the same in all of them, so that a
-    pseudo label of one view belongs to the same pixel of another. The data loader counts draws; draw n of each domain is a function of the seed, the
-    domain's name and n, so that domains of different size are shuffled and gone through independently, and a resumed
-    run draws what the uninterrupted one would have drawn. Its sampler's indices are not used, only their numbers: give
-    it `sampler=dict(type='SeriesSampler', shuffle=False)`, and `collate_fn=dict(type='identity_collate')`.
+    pseudo label of one view belongs to the same pixel of another. The data loader counts draws; draw n of each domain
+    is a function of the seed, the domain's name and n, so that domains of different size are shuffled and gone through
+    independently, and a resumed run draws what the uninterrupted one would have drawn. Its sampler's indices are not
+    used, only their numbers: give it `sampler=dict(type='SeriesSampler', shuffle=False)`, and
+    `collate_fn=dict(type='identity_collate')`.
 
     Labels of all domains but the first are removed here, so that no method can look at them.
 

@@ -76,7 +76,8 @@ class SpatialTransform(BaseTransform):
     """Base of what moves, cuts or turns the image plane.
 
     Views of one sample must go through the same of these with the same options, in the same order (`DomainViews` checks
-    it); then they stay aligned, since random numbers come from `spatial_generator_of` alone. ``repr`` tells the options.
+    it); then they stay aligned, since random numbers come from `spatial_generator_of` alone. ``repr`` must tell the
+    options.
     """
 
 
