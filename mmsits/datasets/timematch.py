@@ -299,7 +299,9 @@ class TimeMatchDataset(ParcelSeriesDataset):
         Raises:
             DataError: if the split has no parcel.
         """
-        table, labels = self.table, self._labels()
+        table = self.table
+        # Without labels the crop codes may be anything, of a country without class table too.
+        labels = self._labels() if self.with_labels else [255] * len(table)
         season_start = resolve_season_start(self.season_start, table.days)
         parcels = self._split_parcels()
         if not len(parcels):
