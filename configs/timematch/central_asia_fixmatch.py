@@ -7,11 +7,11 @@ model = dict(
         backbone=dict(in_channels=1, sensor='ndvi'),
     )
 )
-train_cfg = dict(max_iters=400)
+train_cfg = dict(max_iters=300)
 val_cfg = None
 # Shorter than published, with a teacher that follows faster accordingly.
 custom_hooks = [
     dict(type='MeanTeacherHook', decay=0.99),
     dict(type='PseudoLabelLogHook', interval=100),
 ]
-default_hooks = dict(checkpoint=dict(interval=400))
+default_hooks = dict(checkpoint=dict(interval=300))

@@ -7,6 +7,6 @@ model = dict(
         backbone=dict(in_channels=1, sensor='ndvi'),
     )
 )
-train_cfg = dict(max_iters=400)
+train_cfg = dict(max_iters=300)
 val_cfg = None
-default_hooks = dict(checkpoint=dict(interval=400))
+default_hooks = dict(checkpoint=dict(interval=300))

@@ -7,12 +7,12 @@ model = dict(
         backbone=dict(in_channels=1, sensor='ndvi'),
     )
 )
-train_cfg = dict(max_iters=400)
+train_cfg = dict(max_iters=300)
 val_cfg = None
 # Shorter than published, with a teacher that follows faster and estimates that are repeated sooner accordingly.
 custom_hooks = [
     dict(type='MeanTeacherHook', decay=0.99),
-    dict(type='TemporalShiftHook', interval=100, estimator='AM', max_shift=60, step=2, num_batches=2, batch_size=512),
+    dict(type='TemporalShiftHook', interval=100, estimator='AM', max_shift=60, step=2, num_batches=1, batch_size=512),
     dict(type='PseudoLabelLogHook', interval=100),
 ]
-default_hooks = dict(checkpoint=dict(interval=400))
+default_hooks = dict(checkpoint=dict(interval=300))

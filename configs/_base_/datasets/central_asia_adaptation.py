@@ -2,6 +2,7 @@
 _base_ = ['./central_asia.py']
 
 train_dataloader = dict(
+    batch_size=64,
     sampler=dict(type='SeriesSampler', shuffle=False),
     dataset=dict(
         _delete_=True,
