@@ -183,6 +183,25 @@ class DomainViews:
         """Statistics of the first domain."""
         return self.main.statistics
 
+    def class_shares(self, num_classes: int, as_drawn: bool = False) -> np.ndarray | None:
+        """Shares of the classes in the first domain.
+
+        Args:
+            num_classes: K.
+            as_drawn: as its order draws them, that is how a network learns them: equal ones for 'class_balanced'.
+
+        Returns:
+            (K,) float64 with sum 1; None where the dataset does not give the labels of all its samples.
+        """
+        domain = next(iter(self.domains.values()))
+        labels = getattr(domain.dataset, 'labels', None)
+        if labels is None:
+            return None
+        counts = np.bincount(labels[labels < num_classes], minlength=num_classes).astype(np.float64)
+        if as_drawn and domain.order == 'class_balanced':
+            counts = (counts > 0).astype(np.float64)
+        return counts / counts.sum() if counts.sum() else None
+
     def full_init(self) -> None:
         """Nothing to do: the domains are open. (mmengine calls it.)"""
 

@@ -100,6 +100,17 @@ def test_classes_of_the_source_are_balanced(root: Path):
     assert (drawn != 255).all()
 
 
+def test_class_shares_are_the_sources(root: Path, pastis_folder: Path):
+    views = open_views(root)
+    labels = views.main.labels
+    counts = np.bincount(labels[labels != 255], minlength=20)
+    np.testing.assert_allclose(views.class_shares(20), counts / counts.sum())
+    np.testing.assert_allclose(views.class_shares(20, as_drawn=True), (counts > 0) / (counts > 0).sum())
+    shuffled = open_views(root, order='shuffled')
+    np.testing.assert_array_equal(shuffled.class_shares(20, as_drawn=True), views.class_shares(20))
+    assert open_dense_views(pastis_folder, [], []).class_shares(20) is None
+
+
 @pytest.mark.parametrize('workers', [0, 2])
 def test_a_resumed_loader_gives_what_the_uninterrupted_one_would_have(root: Path, workers: int):
     def batches(skipped: int, count: int) -> list[dict]:

@@ -22,7 +22,15 @@ from mmsits.engine.errors import ConfigError
 from mmsits.engine.files import write_atomically
 from mmsits.engine.hooks.stateful_hook import StatefulHook
 from mmsits.models.adaptation import DomainAdaptor, TimeMatch, adaptor_of
-from mmsits.models.adaptation.shift_scores import ESTIMATORS, ShiftStatistics, best_shift, judge_shift, score_shifts
+from mmsits.models.adaptation.class_shares import checked_shares, class_weights, estimate_shares
+from mmsits.models.adaptation.shift_scores import (
+    ESTIMATORS,
+    ShiftStatistics,
+    best_shift,
+    judge_shift,
+    predict_rows,
+    score_shifts,
+)
 from mmsits.models.adaptation.views import Batch
 from mmsits.visualization.shift_scores import draw_shift_scores
 
@@ -39,6 +47,11 @@ class TemporalShiftHook(StatefulHook):
     pseudo labels of the interval before, confident or not. The first of these estimates fixes the source's shift (its
     opposite) and bounds the later ones: between 0 and itself.
 
+    The estimator 'EM' corrects for class proportions that differ between the domains, which the published scores take
+    for a shift to some degree: proportions of the target are re-estimated by expectation and maximisation at the shift
+    that is known so far (`estimate_shares`), predictions are corrected for them (`reweighted`), and of these the score
+    'AM' is taken. Before the first step this is done twice, the second time at the shift that the first gave.
+
     Every process scores its share of the samples; the sums are added, so all have the same shift.
 
     Each estimate is logged with what speaks against it, and written to `<work_dir>/shift_scores/` as JSON and picture.
@@ -47,9 +60,9 @@ class TemporalShiftHook(StatefulHook):
         dataset: config of the target as the teacher sees it (all dates, no augmentation), without labels unless the
             estimator is 'ACC'. None takes the `target_weak` view of the training dataset.
         interval: iterations between two estimates.
-        estimator: 'AM', 'IS', 'ENT', or for comparison 'ACC', see `ShiftStatistics.scores`.
+        estimator: 'AM', 'IS', 'ENT', or for comparison 'ACC', see `ShiftStatistics.scores`; or 'EM' as described above.
         first_estimator: for the first estimate, which knows no class distribution: by default 'IS' where `estimator`
-            is 'AM', else the same.
+            is 'AM' or 'EM', else the same.
         max_shift: largest shift in days.
         step: days between two candidates.
         num_batches: batches scored, drawn at random, at most; the target may have fewer. None takes all.
@@ -59,6 +72,8 @@ class TemporalShiftHook(StatefulHook):
         narrow_range: as described above; False searches the whole range every time.
         class_distribution: known shares of the classes in the target (from statistics, say), (K,), instead of those of
             the pseudo labels.
+        training_shares: for 'EM', shares of the classes as the network learned them, (K,). None takes those that the
+            training dataset draws from its source: equal ones where classes are balanced.
         max_pixels: of patches, pixels per batch that count.
         draw: whether to draw the score curve.
 
@@ -84,13 +99,14 @@ class TemporalShiftHook(StatefulHook):
         shift_source: bool = True,
         narrow_range: bool = True,
         class_distribution: Sequence[float] | None = None,
+        training_shares: Sequence[float] | None = None,
         max_pixels: int = 4096,
         draw: bool = True,
     ) -> None:
-        first = first_estimator or ('IS' if estimator == 'AM' else estimator)
-        for name in (estimator, first):
-            if name not in ESTIMATORS:
-                raise ConfigError(f'TemporalShiftHook: estimator {name!r}, expected one of {", ".join(ESTIMATORS)}')
+        first = first_estimator or ('IS' if estimator in ('AM', 'EM') else estimator)
+        for name, known in ((estimator, (*ESTIMATORS, 'EM')), (first, ESTIMATORS)):
+            if name not in known:
+                raise ConfigError(f'TemporalShiftHook: estimator {name!r}, expected one of {", ".join(known)}')
         if interval < 1 or max_shift < 0 or step < 1 or batch_size < 1 or (num_batches is not None and num_batches < 1):
             raise ConfigError(
                 'TemporalShiftHook: interval, step, num_batches and batch_size must be 1 or more, max_shift 0 or more'
@@ -107,6 +123,7 @@ class TemporalShiftHook(StatefulHook):
         self.shift_source = shift_source
         self.narrow_range = narrow_range
         self.known_distribution = class_distribution
+        self.given_training_shares = training_shares
         self.max_pixels = max_pixels
         self.draw = draw
         self.low, self.high = -max_shift, max_shift
@@ -114,6 +131,8 @@ class TemporalShiftHook(StatefulHook):
         self._counts_before: Tensor | None = None
         self._dataset: Dataset | None = None
         self._may_use_labels = False
+        self._training_shares: Tensor | None = None
+        self._source_shares: Tensor | None = None
 
     def before_train(self, runner: Any) -> None:
         """Check the model."""
@@ -124,12 +143,28 @@ class TemporalShiftHook(StatefulHook):
                 f'TemporalShiftHook: {type(method).__name__} does not shift domains in time; remove the hook from '
                 'custom_hooks, or set model.method to TimeMatch'
             )
-        given = self.known_distribution
-        if given is not None and (len(given) != method.num_classes or min(given) < 0 or abs(sum(given) - 1) > 1e-3):
+        self._check_shares('class_distribution', self.known_distribution, method.num_classes)
+        self._training_shares = self._check_shares('training_shares', self.given_training_shares, method.num_classes)
+        dataset = getattr(getattr(runner, 'train_dataloader', None), 'dataset', None)
+        shares_of = getattr(dataset, 'class_shares', None)
+        if shares_of is not None:
+            self._source_shares = _as_tensor(shares_of(method.num_classes))
+            if self._training_shares is None:
+                self._training_shares = _as_tensor(shares_of(method.num_classes, as_drawn=True))
+        if self.estimator == 'EM' and self._training_shares is None:
             raise ConfigError(
-                f'TemporalShiftHook: class_distribution needs {method.num_classes} shares, none negative, that add up '
-                f'to 1; got {len(given)} with sum {sum(given):.4g}'
+                "TemporalShiftHook: estimator 'EM' needs the class shares under which the network was trained, and the "
+                'training dataset does not know the labels of all its samples: set training_shares=[…]'
             )
+
+    @staticmethod
+    def _check_shares(name: str, shares: Sequence[float] | None, num_classes: int) -> Tensor | None:
+        if shares is None:
+            return None
+        try:
+            return checked_shares(shares, num_classes, f'TemporalShiftHook: {name}')
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Estimate at the start of an interval."""
@@ -160,19 +195,34 @@ class TemporalShiftHook(StatefulHook):
             if self.narrow_range:
                 self.low, self.high = (0, self.high) if shift >= 0 else (self.low, 0)
             self._set(method.target_shift, shift)
-            method.class_distribution.copy_(self._class_shares(adaptor, everything, shift))
-        else:
-            self._take_distribution(method)
+        self._update_distribution(adaptor, sampled, everything, starting)
         self._counts_before = method.predicted_counts.cpu().clone()
-        if self.known_distribution is not None:
-            method.class_distribution.copy_(torch.tensor(self.known_distribution, dtype=torch.float64))
         shift = self._estimate(adaptor, sampled, self.estimator, method.class_distribution, iteration)
         self._set(method.target_shift, shift)
+        if starting and self.estimator == 'EM' and self.known_distribution is None:
+            method.class_distribution.copy_(self._estimated_shares(adaptor, sampled, shift))
+            shift = self._estimate(adaptor, sampled, self.estimator, method.class_distribution, iteration)
+            self._set(method.target_shift, shift)
         if starting:
             self._set(method.source_shift, -shift if self.shift_source else 0)
             if self.narrow_range:
                 self.low, self.high = min(shift, 0), max(shift, 0)
         return shift
+
+    def _update_distribution(
+        self, adaptor: DomainAdaptor, sampled: Batches, everything: Batches, starting: bool
+    ) -> None:
+        """Set the class shares that the estimate expects."""
+        method = adaptor.method
+        assert isinstance(method, TimeMatch)
+        if self.known_distribution is not None:
+            method.class_distribution.copy_(torch.tensor(self.known_distribution, dtype=torch.float64))
+        elif self.estimator == 'EM':
+            method.class_distribution.copy_(self._estimated_shares(adaptor, sampled, int(method.target_shift)))
+        elif starting:
+            method.class_distribution.copy_(self._class_shares(adaptor, everything, int(method.target_shift)))
+        else:
+            self._take_distribution(method)
 
     @staticmethod
     def _set(buffer: Tensor, days: int) -> None:
@@ -192,14 +242,19 @@ class TemporalShiftHook(StatefulHook):
         low, high = self.low, self.high
         candidates = [shift for shift in range(low, high + 1) if shift % self.step == 0]
         assert adaptor.teacher is not None
-        statistics = score_shifts(adaptor.teacher, sampled(), candidates, self.max_pixels).reduce()
-        scores = statistics.scores(estimator, distribution)
-        shift = best_shift(scores, candidates, estimator)
+        weights, score = None, estimator
+        if estimator == 'EM':
+            assert distribution is not None
+            weights, score = class_weights(distribution, self._trained_under().to(distribution.device)), 'AM'
+        statistics = score_shifts(adaptor.teacher, sampled(), candidates, self.max_pixels, weights).reduce()
+        scores = statistics.scores(score, distribution)
+        shift = best_shift(scores, candidates, score)
         agreed = torch.tensor(shift, device=scores.device)
         broadcast(agreed)
         shift = int(agreed)
-        # What speaks against an estimate of the narrowed range is the first one's business.
-        trust = judge_shift(statistics, estimator, distribution) if high - low == 2 * self.max_shift else None
+        trust = judge_shift(
+            statistics, score, distribution, source_shares=self._source_shares, max_shift=self.max_shift
+        )
         entry = dict(
             iter=int(iteration),
             estimator=estimator,
@@ -207,8 +262,8 @@ class TemporalShiftHook(StatefulHook):
             low=int(low),
             high=int(high),
             score=float(scores[candidates.index(shift)]),
-            spread=float(trust.spread) if trust else 0.0,
-            warnings=list(trust.warnings) if trust else [],
+            spread=float(trust.spread),
+            warnings=list(trust.warnings),
         )
         self.history.append(entry)
         self._pending.append((entry, statistics, None if distribution is None else distribution.clone()))
@@ -220,6 +275,17 @@ class TemporalShiftHook(StatefulHook):
         assert adaptor.teacher is not None
         histogram = score_shifts(adaptor.teacher, everything(), [shift], self.max_pixels).reduce().class_shares()
         return histogram[0]
+
+    def _trained_under(self) -> Tensor:
+        if self._training_shares is None:
+            raise ConfigError("TemporalShiftHook: estimator 'EM' needs training_shares=[…]")
+        return self._training_shares
+
+    def _estimated_shares(self, adaptor: DomainAdaptor, sampled: Batches, shift: int) -> Tensor:
+        """Shares of the classes in the target, (K,) float64, re-estimated from the teacher's predictions at a shift."""
+        assert adaptor.teacher is not None
+        rows = predict_rows(adaptor.teacher, sampled(), shift, self.max_pixels)
+        return estimate_shares(rows, self._trained_under())
 
     def _load(self, runner: Any, adaptor: DomainAdaptor, num_batches: int | None = None) -> Iterator[Batch]:
         """Preprocessed batches of one random pass over the target, this process' share."""
@@ -286,6 +352,9 @@ class TemporalShiftHook(StatefulHook):
             if (e != 'AM' or distribution is not None) and (e != 'ACC' or statistics.labelled.sum())
         ]
         curves = {e: statistics.scores(e, distribution).tolist() for e in usable}
+        if entry['estimator'] == 'EM':
+            # The others are those of the corrected predictions too.
+            curves['EM'] = curves.pop('AM')
         content = dict(entry, shifts=list(statistics.shifts), scores=curves)
         if distribution is not None:
             content['class_distribution'] = distribution.tolist()
@@ -304,6 +373,10 @@ class TemporalShiftHook(StatefulHook):
         """Take back what `state_dict` returned."""
         self.low, self.high = int(state['low']), int(state['high'])
         self.history, self._counts_before = list(state['history']), state['counts_before']
+
+
+def _as_tensor(shares: np.ndarray | None) -> Tensor | None:
+    return None if shares is None else torch.from_numpy(shares)
 
 
 class _OnePass(Sampler):

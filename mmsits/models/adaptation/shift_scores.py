@@ -15,6 +15,7 @@ from torch import Tensor
 from mmsits.structures import ImageSeries
 
 from ..segmentors import TemporalEncoderDecoder, first_output
+from .class_shares import reweighted
 from .views import Batch, shift_days
 
 Estimator = Literal['IS', 'ENT', 'AM', 'ACC']
@@ -35,6 +36,8 @@ class ShiftStatistics:
         shifts: candidates in days, ascending, without repetition.
         num_classes: K.
         device: where the sums are kept.
+        class_weights: (K,), factors that correct the predictions for other class shares than those of training, see
+            `class_weights`; all scores are then those of corrected predictions. None leaves them alone.
 
     Attributes:
         probability: (folds, S, K) float64, sum of the probabilities.
@@ -47,11 +50,18 @@ class ShiftStatistics:
         ValueError: if there are no shifts, or they do not ascend.
     """
 
-    def __init__(self, shifts: Sequence[int], num_classes: int, device: torch.device | str = 'cpu') -> None:
+    def __init__(
+        self,
+        shifts: Sequence[int],
+        num_classes: int,
+        device: torch.device | str = 'cpu',
+        class_weights: Tensor | None = None,
+    ) -> None:
         self.shifts = tuple(int(shift) for shift in shifts)
         if not self.shifts or any(a >= b for a, b in zip(self.shifts[:-1], self.shifts[1:], strict=True)):
             raise ValueError(f'shifts: expected ascending days, got {list(shifts)[:5]}…')
         self.num_classes = num_classes
+        self.class_weights = class_weights
 
         def zeros(*shape: int) -> Tensor:
             return torch.zeros(shape, dtype=torch.float64, device=device)
@@ -75,6 +85,8 @@ class ShiftStatistics:
             labels: (n,), 255 where unknown.
         """
         p = probabilities.double()
+        if self.class_weights is not None:
+            p = reweighted(p, self.class_weights)
         predicted = p.argmax(1)
         one_hot = torch.nn.functional.one_hot(predicted, self.num_classes).double()
         self.probability[:, index].index_add_(0, folds, p)
@@ -227,7 +239,11 @@ def score_batch(
 
 
 def score_shifts(
-    segmentor: TemporalEncoderDecoder, batches: Iterable[Batch], shifts: Sequence[int], max_pixels: int = 4096
+    segmentor: TemporalEncoderDecoder,
+    batches: Iterable[Batch],
+    shifts: Sequence[int],
+    max_pixels: int = 4096,
+    class_weights: Tensor | None = None,
 ) -> ShiftStatistics:
     """Score candidate shifts on preprocessed batches of a domain.
 
@@ -236,6 +252,7 @@ def score_shifts(
         batches: of the domain, unshifted.
         shifts: candidates in days, ascending.
         max_pixels: see `score_batch`.
+        class_weights: see `ShiftStatistics`.
 
     Returns:
         The statistics of this process' batches.
@@ -243,11 +260,37 @@ def score_shifts(
     training = segmentor.training
     segmentor.eval()
     device = next(segmentor.parameters()).device
-    statistics = ShiftStatistics(shifts, segmentor.out_channels, device)
+    statistics = ShiftStatistics(shifts, segmentor.out_channels, device, class_weights)
     for batch in batches:
         score_batch(statistics, segmentor, batch, max_pixels)
     segmentor.train(training)
     return statistics
+
+
+@torch.no_grad()
+def predict_rows(
+    segmentor: TemporalEncoderDecoder, batches: Iterable[Batch], shift: int, max_pixels: int = 4096
+) -> Tensor:
+    """Predictions for the parcels or observed pixels of a domain moved by one shift.
+
+    Args:
+        segmentor: any network; put into evaluation mode meanwhile.
+        batches: preprocessed, unshifted.
+        shift: days.
+        max_pixels: see `score_batch`.
+
+    Returns:
+        (n, K) float32 probabilities, of this process' batches.
+    """
+    training = segmentor.training
+    segmentor.eval()
+    rows = [torch.zeros(0, segmentor.out_channels, device=next(segmentor.parameters()).device)]
+    for batch in batches:
+        for logits, observed in _predict_shifts(segmentor, batch['inputs'], [shift]):
+            chosen = _spread(observed.flatten().nonzero().squeeze(1), max_pixels)
+            rows.append(logits.movedim(1, -1).flatten(0, 2)[chosen].float().softmax(1))
+    segmentor.train(training)
+    return torch.cat(rows)
 
 
 def _predict_shifts(
@@ -319,12 +362,17 @@ def judge_shift(
     low: int | None = None,
     high: int | None = None,
     separation: int = 10,
+    source_shares: Tensor | None = None,
+    max_moved: float = 0.2,
+    max_shift: int | None = None,
 ) -> ShiftTrust:
     """Look for reasons not to trust the best shift.
 
     Warned of are: a flat curve (the best is less than three standard errors better than the median); another optimum
     more than `separation` days away that is at least 0.8 times as deep; folds that disagree by more than `separation`
-    days; an optimum at the end of the range; other scores whose best shift is more than `separation` days away.
+    days; an optimum at the end of the range; other scores whose best shift is more than `separation` days away; class
+    proportions that moved, as the classes predicted at the best shift show: each of the scores mistakes such a change
+    for one of time to some degree.
 
     Args:
         statistics: of the scored samples, of all processes.
@@ -333,6 +381,10 @@ def judge_shift(
         low: smallest shift that was a candidate, None for the first.
         high: largest one.
         separation: days.
+        source_shares: shares of the classes in the source, (K,), where known.
+        max_moved: share of the samples that may have changed class between source and target without a warning.
+        max_shift: largest shift that was ever a candidate. A range that ends before it was narrowed by earlier
+            estimates, and the warning then says so.
     """
     days = np.asarray(statistics.shifts)
     inside = (days >= (days[0] if low is None else low)) & (days <= (days[-1] if high is None else high))
@@ -352,10 +404,36 @@ def judge_shift(
             warnings.append(f'a shift of {peak.shift:+d} days scores {peak.depth:.0%} as well as {days[best]:+d}')
     if spread > separation:
         warnings.append(f'estimates from single parts of the samples differ by {spread:.0f} days (standard deviation)')
-    if len(days) > 2 and best in (0, len(days) - 1) and days[best] != 0:
-        warnings.append(f'the best shift, {days[best]:+d} days, is the end of the range searched: widen max_shift')
+    warnings += _at_the_end(days, best, max_shift)
     warnings += _disagreements(statistics, estimator, int(days[best]), low, high, separation)
+    if source_shares is not None and estimator != 'ACC':
+        predicted = statistics.class_shares()[statistics.shifts.index(int(days[best]))]
+        warnings += _moved_shares(predicted.cpu(), source_shares.cpu().double(), max_moved)
     return ShiftTrust(int(days[best]), spread, contrast, tuple(peaks), tuple(warnings))
+
+
+def _at_the_end(days: np.ndarray, best: int, max_shift: int | None) -> list[str]:
+    if len(days) < 3 or best not in (0, len(days) - 1):
+        return []
+    found = f'the best shift, {days[best]:+d} days, is the end of the range'
+    if max_shift is None and days[best] == 0:
+        return []
+    if max_shift is not None and abs(int(days[best])) + int(days[1] - days[0]) <= max_shift:
+        return [
+            f'{found} of {days[0]:+d} to {days[-1]:+d} days that earlier estimates left; what lies beyond was not '
+            'searched (narrow_range=False does)'
+        ]
+    return [f'{found} searched: widen max_shift']
+
+
+def _moved_shares(predicted: Tensor, source: Tensor, max_moved: float) -> list[str]:
+    difference = predicted - source
+    moved = float(difference.abs().sum() / 2)
+    if moved <= max_moved:
+        return []
+    largest = difference.abs().argsort(descending=True, stable=True)[:3].tolist()
+    examples = ', '.join(f'class {k} {float(source[k]):.0%} → {float(predicted[k]):.0%}' for k in largest)
+    return [f'class proportions moved from source to target by {moved:.0%} of the samples, as predicted ({examples})']
 
 
 def _badness(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -182,6 +183,51 @@ def test_options_of_the_schedule(tmp_path: Path) -> None:
     assert {(entry['low'], entry['high']) for entry in hook.history} == {(-6, 6)}
     assert all(entry['shift'] % 3 == 0 for entry in hook.history)
     assert model.method.class_distribution.tolist() == known
+
+
+def test_every_estimate_is_judged(tmp_path: Path) -> None:
+    hook, runner = shift_hook(max_shift=12, num_batches=None), runner_of(adaptor('parcels', 'TimeMatch'), tmp_path)
+    runner.train_dataloader.dataset.class_shares = lambda number, as_drawn=False: np.array([0.5, 0.5, 0.0])
+    hook.before_train(runner)
+    for runner.iter in (0, 2):
+        hook.before_train_iter(runner, runner.iter)
+    assert all(any('proportions moved' in text for text in entry['warnings']) for entry in hook.history)
+    for entry in hook.history[1:]:
+        at_end = entry['shift'] in (entry['low'], entry['high']) and entry['high'] - entry['low'] > 1
+        assert at_end == any('end of the range' in text for text in entry['warnings'])
+
+
+def test_shares_are_re_estimated_for_the_corrected_score(tmp_path: Path) -> None:
+    model = adaptor('parcels', 'TimeMatch')
+    hook, runner = shift_hook(estimator='EM'), runner_of(model, tmp_path)
+    with pytest.raises(ConfigError, match=r'set training_shares=\[…\]'):
+        hook.before_train(runner)
+    asked = []
+
+    def class_shares(number: int, as_drawn: bool = False) -> np.ndarray:
+        asked.append(as_drawn)
+        return np.full(number, 1 / number)
+
+    runner.train_dataloader.dataset.class_shares = class_shares
+    hook.before_train(runner)
+    assert asked == [False, True]
+    for runner.iter in range(3):
+        hook.before_train_iter(runner, runner.iter)
+        model.method.predicted_counts.add_(torch.tensor([3, 1, 0]))
+    # Twice at the start: the second time with the proportions at the shift that the first gave.
+    assert [entry['estimator'] for entry in hook.history] == ['IS', 'EM', 'EM', 'EM']
+    shares = model.method.class_distribution
+    assert float(shares.sum()) == pytest.approx(1)
+    assert (shares > 0).all()
+    assert not torch.allclose(shares, torch.tensor([0.75, 0.25, 0.0]).double(), atol=0.01)
+    content = json.loads((tmp_path / 'shift_scores' / 'iter_0000000_2_EM.json').read_text())
+    assert {'IS', 'ENT', 'EM'} == set(content['scores'])
+    given = shift_hook(estimator='EM', training_shares=[0.2, 0.2, 0.6])
+    given.before_train(runner_of(adaptor('parcels', 'TimeMatch')))
+    with pytest.raises(ConfigError, match='training_shares needs 3 shares'):
+        shift_hook(estimator='EM', training_shares=[1.0]).before_train(runner_of(adaptor('parcels', 'TimeMatch')))
+    with pytest.raises(ConfigError, match="'EM', expected one of IS, ENT, AM, ACC"):
+        shift_hook(first_estimator='EM')
 
 
 def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(tmp_path: Path) -> None:

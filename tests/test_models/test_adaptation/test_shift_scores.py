@@ -1,10 +1,12 @@
 import pytest
 import torch
 
+from mmsits.models.adaptation.class_shares import reweighted
 from mmsits.models.adaptation.shift_scores import (
     ShiftStatistics,
     best_shift,
     judge_shift,
+    predict_rows,
     score_shifts,
 )
 from tests.helpers.adaptation_batches import adaptor, batch
@@ -82,6 +84,17 @@ def test_the_split_of_pixel_sets_gives_what_whole_passes_give(shared_dates: bool
         torch.testing.assert_close(statistics.mean_probability()[index], expected)
 
 
+@pytest.mark.parametrize('kind', ['parcels', 'patches'])
+def test_predicted_rows_are_what_the_scores_are_of(kind: str) -> None:
+    model = adaptor(kind, 'TimeMatch').train()
+    data = [model.data_preprocessor(batch(kind, seed)) for seed in (3, 4)]
+    rows = predict_rows(model.segmentor, data, 7, max_pixels=50)
+    statistics = score_shifts(model.segmentor, data, [-5, 7], max_pixels=50)
+    assert model.segmentor.training
+    assert len(rows) == statistics.count.sum() == (12 if kind == 'parcels' else 100)
+    torch.testing.assert_close(rows.double().mean(0), statistics.mean_probability()[1])
+
+
 def test_scoring_leaves_the_mode_and_unobserved_pixels_alone() -> None:
     model = adaptor('patches', 'TimeMatch').train()
     data = model.data_preprocessor(batch('patches', 3))
@@ -116,6 +129,37 @@ def test_two_peaks_are_not_trusted() -> None:
 def test_an_optimum_at_the_end_of_the_range_is_not_trusted() -> None:
     trust = judge_shift(statistics_of(bump_logits(45, width=30.0)), 'ENT')
     assert any('end of the range' in warning for warning in trust.warnings)
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'best', 'said'),
+    [(0, 7, 20, 'earlier estimates left'), (0, 7, -20, 'earlier estimates left'), (0, 30, 45, 'widen max_shift')],
+)
+def test_a_narrowed_range_is_judged_too(low: int, high: int, best: int, said: str) -> None:
+    trust = judge_shift(statistics_of(bump_logits(best, width=20.0)), 'ENT', low=low, high=high, max_shift=30)
+    assert trust.shift == (high if best > 0 else low)
+    assert any('end of the range' in warning and said in warning for warning in trust.warnings)
+    inner = judge_shift(statistics_of(bump_logits(4)), 'ENT', low=low, high=high, max_shift=30)
+    assert not any('end of the range' in warning for warning in inner.warnings)
+
+
+def test_class_proportions_that_moved_are_reported() -> None:
+    statistics = statistics_of(bump_logits(7))
+    assert judge_shift(statistics, 'ENT', source_shares=torch.full((3,), 1 / 3)).trusted
+    trust = judge_shift(statistics, 'ENT', source_shares=torch.tensor([0.8, 0.1, 0.1]))
+    (warning,) = trust.warnings
+    assert 'proportions moved from source to target by 46%' in warning
+    assert 'class 0 80% → 34%' in warning
+
+
+def test_corrected_scores_are_those_of_corrected_predictions() -> None:
+    probabilities, weights = bump_logits(5).softmax(-1), torch.tensor([2.0, 0.5, 0.0], dtype=torch.float64)
+    corrected, plain = ShiftStatistics(SHIFTS, 3, class_weights=weights), ShiftStatistics(SHIFTS, 3)
+    corrected.add_all(probabilities)
+    plain.add_all(reweighted(probabilities.double(), weights))
+    for estimator in ('IS', 'ENT', 'AM'):
+        expected = torch.tensor([0.7, 0.3, 0.0])
+        torch.testing.assert_close(corrected.scores(estimator, expected), plain.scores(estimator, expected))
 
 
 def test_what_is_missing_is_said() -> None:
