@@ -4,8 +4,10 @@
 """
 
 from .alda import ALDA
+from .balanced_thresholds import BalancedThresholds
 from .base import AdaptationMethod, DomainRows, FeatureAlignment
 from .cdan import CDAN
+from .class_shares import class_weights, estimate_shares, reweighted
 from .dann import DANN
 from .domain_adaptor import DomainAdaptor, adaptor_of, source_weights_as_adaptor
 from .fixmatch import FixMatch
@@ -23,6 +25,7 @@ __all__ = [
     'JUMBOT',
     'MMD',
     'AdaptationMethod',
+    'BalancedThresholds',
     'DomainAdaptor',
     'DomainRows',
     'FeatureAlignment',
@@ -31,9 +34,12 @@ __all__ = [
     'SelfTraining',
     'TimeMatch',
     'adaptor_of',
+    'class_weights',
     'copy_student',
+    'estimate_shares',
     'join_inputs',
     'pseudo_labels',
+    'reweighted',
     'select_samples',
     'shift_days',
     'source_weights_as_adaptor',

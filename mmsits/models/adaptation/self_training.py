@@ -3,7 +3,7 @@ strong one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,9 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..segmentors import TemporalEncoderDecoder
+from .balanced_thresholds import BalancedThresholds
 from .base import IGNORED, AdaptationMethod, Losses, source_losses, split_outputs
+from .class_shares import checked_shares
 from .views import Batch, Inputs, join_inputs, select_samples
 
 
@@ -34,16 +36,16 @@ class PseudoLabels(NamedTuple):
         return self.predicted.masked_fill(~self.kept, IGNORED).unsqueeze(1)
 
 
-def pseudo_labels(probabilities: Tensor, threshold: float, observed: Tensor | None = None) -> PseudoLabels:
+def pseudo_labels(probabilities: Tensor, threshold: float | Tensor, observed: Tensor | None = None) -> PseudoLabels:
     """Predictions whose probability exceeds a threshold (and does not only reach it).
 
     Args:
         probabilities: (N, K, H, W).
-        threshold: of the probability.
+        threshold: of the probability, one for all classes or one per class (K,).
         observed: (N, H, W), pixels with at least one valid date; the others are never kept.
     """
     confidence, predicted = probabilities.max(1)
-    kept = confidence > threshold
+    kept = confidence > (threshold[predicted] if isinstance(threshold, Tensor) else threshold)
     return PseudoLabels(predicted, confidence, kept if observed is None else kept & observed)
 
 
@@ -57,6 +59,10 @@ class SelfTraining(AdaptationMethod):
         trade_off: weight of the target's loss.
         separate_batch_norm: pass source and target one after the other, so that each is normalised with its own
             statistics (the running ones and the weights are shared); else one pass of both.
+        balance: None keeps every pseudo label above `threshold`. Else as many are kept, but dealt out to the classes by
+            their shares in the target, see `BalancedThresholds`: 'estimated' takes the shares that the method knows
+            (`expected_shares`), a sequence gives them, (K,).
+        lowest_threshold: with `balance`, the lowest threshold that a class may get.
         **kwargs: see `AdaptationMethod`.
 
     Attributes:
@@ -70,7 +76,13 @@ class SelfTraining(AdaptationMethod):
     kept_counts: Tensor
 
     def __init__(
-        self, threshold: float = 0.9, trade_off: float = 2.0, separate_batch_norm: bool = True, **kwargs: Any
+        self,
+        threshold: float = 0.9,
+        trade_off: float = 2.0,
+        separate_batch_norm: bool = True,
+        balance: str | Sequence[float] | None = None,
+        lowest_threshold: float = 0.5,
+        **kwargs: Any,
     ) -> None:
         super().__init__(trade_off=trade_off, **kwargs)
         if not 0 <= threshold < 1:
@@ -79,6 +91,24 @@ class SelfTraining(AdaptationMethod):
         self.separate_batch_norm = separate_batch_norm
         for name in ('predicted_counts', 'kept_counts'):
             self.register_buffer(name, torch.zeros(self.num_classes, dtype=torch.int64))
+        self.balanced: BalancedThresholds | None = None
+        self.given_shares: Tensor | None = None
+        if balance is not None:
+            self.balanced = BalancedThresholds(self.num_classes, threshold, lowest_threshold)
+            self.given_shares = self._shares_of(balance)
+
+    def _shares_of(self, balance: str | Sequence[float]) -> Tensor | None:
+        if isinstance(balance, str):
+            if balance != 'estimated':
+                raise ValueError(f"{type(self).__name__}: balance={balance!r}, expected None, 'estimated' or shares")
+            return None
+        return checked_shares(balance, self.num_classes, f'{type(self).__name__}: balance')
+
+    def expected_shares(self) -> Tensor | None:
+        """Estimated shares of the classes in the target, (K,) with sum 1, or None: here those of all predictions so
+        far, confident or not."""
+        total = self.predicted_counts.sum()
+        return self.predicted_counts.double() / total if total else None
 
     def source_inputs(self, inputs: Inputs) -> Inputs:
         """The source as the student sees it."""
@@ -95,7 +125,7 @@ class SelfTraining(AdaptationMethod):
         assert teacher is not None
         source, weak, strong = (views[name] for name in self.views)
         answer = teacher.predict(self.weak_inputs(weak['inputs']))[0]
-        labels = pseudo_labels(answer['logits'].float().softmax(1), self.threshold, answer['observed'])
+        labels = self._label(answer['logits'].float().softmax(1), answer['observed'])
         self._check_size(labels, segmentor.output_size(strong['inputs']))
         kept = labels.kept.flatten(1).any(1)  # N
         shares = self._count(labels, answer['observed'])
@@ -106,6 +136,17 @@ class SelfTraining(AdaptationMethod):
         run = self._separately if self.separate_batch_norm else self._jointly
         losses = run(segmentor, source_inputs, source, target_inputs, labels.targets()[kept])
         return {**losses, **shares}
+
+    def _label(self, probabilities: Tensor, observed: Tensor) -> PseudoLabels:
+        """Pseudo labels by the common threshold, or by those that the steps before this one gave each class."""
+        if self.balanced is None:
+            return pseudo_labels(probabilities, self.threshold, observed)
+        shares = self.expected_shares() if self.given_shares is None else self.given_shares
+        own = None if shares is None else self.balanced.thresholds(shares)
+        labels = pseudo_labels(probabilities, self.threshold if own is None else own.to(probabilities), observed)
+        if self.training:
+            self.balanced.update(labels.predicted[observed], labels.confidence[observed])
+        return labels
 
     def _separately(
         self,

@@ -39,6 +39,10 @@ class TimeMatch(SelfTraining):
         self.register_buffer('source_shift', torch.zeros((), dtype=torch.int64))
         self.register_buffer('class_distribution', torch.zeros(self.num_classes, dtype=torch.float64))
 
+    def expected_shares(self) -> Tensor | None:
+        """`class_distribution` once `TemporalShiftHook` has estimated it, else as in `SelfTraining`."""
+        return self.class_distribution if bool(self.class_distribution.sum()) else super().expected_shares()
+
     def source_inputs(self, inputs: Inputs) -> Inputs:
         """The source as the student sees it, at the target's season."""
         return shift_days(inputs, self.source_shift)
