@@ -6,9 +6,10 @@
         --methods source_only timematch --scenarios DK1-FR1 DK1-FR2
 
 Results are what `tools/test.py --out FILE.json` writes; `--pattern` says where in the folder they lie and what of their
-path is method, scenario and fold (or seed), by default as the commands in configs/timematch/README.md name them. Scores are per cent; the deviation is that of the population (divided by
-the number of folds), as published. The average is over scenarios, fold by fold, and given only where all scenarios have
-the same folds. What is not there is 'missing'; where folds are missing, their number stands behind the score.
+path is method, scenario and fold (or seed), by default as the commands in configs/timematch/README.md name them. Scores
+are per cent; the deviation is that of the population (divided by the number of folds), as published. The average is
+over scenarios, fold by fold, and given only where all scenarios have the same folds. What is not there is 'missing';
+where folds are missing, their number stands behind the score.
 """
 
 from __future__ import annotations
