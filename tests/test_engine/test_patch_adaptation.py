@@ -43,10 +43,10 @@ model = dict(
         backbone=dict(
             type='UTAE', in_channels=10, encoder_widths=(8, 8), decoder_widths=(8, 8), n_head=2, d_model=16, d_k=4),
         decode_head=dict(type='UTAEHead', in_channels=8, channels=8, num_classes=20)),
-    method=dict(type='TimeMatch', threshold=0.05))
+    method=dict(type='TimeMatch', threshold=0.05{method}))
 custom_hooks = [
     dict(type='MeanTeacherHook', decay=0.9),
-    dict(type='TemporalShiftHook', interval=3, max_shift=6, num_batches=1, batch_size=2, draw=False),
+    dict(type='TemporalShiftHook', interval=3, max_shift=6, num_batches=1, batch_size=2, draw=False{hook}),
     dict(type='PseudoLabelLogHook', interval=3),
     dict(type='RecordAdaptationHook'),
 ]
@@ -58,17 +58,38 @@ visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer
 """
 
 
-def test_timematch_trains_a_network_of_patches(tmp_path: Path, pastis_folder: Path) -> None:
-    config = tmp_path / 'patches.py'
-    config.write_text(CONFIG.format(base=str(BASES / 'adaptation' / 'timematch.py'), data_root=str(pastis_folder)))
-    argv = [str(ROOT / 'tools' / 'train.py'), config, '--work-dir', tmp_path / 'run']
-    statuses = run_tools([[dict(argv=argv, log=tmp_path / 'log')]])
-    assert statuses == [[0]], (tmp_path / 'log').read_text()[-3000:]
-    lines = [json.loads(line) for line in (tmp_path / 'run' / 'agreed_0.jsonl').read_text().splitlines()]
+# What corrects for moved class proportions.
+VARIANTS = {
+    'published': ('', ''),
+    'corrected': (", balance='estimated', lowest_threshold=0.01", ", estimator='EM', training_shares=[0.05] * 20"),
+}
+
+
+@pytest.fixture(scope='module')
+def runs(tmp_path_factory: pytest.TempPathFactory, pastis_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp('patches')
+    jobs = []
+    for name, (method, hook) in VARIANTS.items():
+        config = folder / f'{name}.py'
+        base = str(BASES / 'adaptation' / 'timematch.py')
+        config.write_text(CONFIG.format(base=base, data_root=str(pastis_folder), method=method, hook=hook))
+        argv = [str(ROOT / 'tools' / 'train.py'), config, '--work-dir', folder / name]
+        jobs.append([dict(argv=argv, log=folder / f'{name}.log')])
+    statuses = run_tools(jobs)
+    logs = '\n'.join((folder / f'{name}.log').read_text()[-3000:] for name in VARIANTS)
+    assert statuses == [[0], [0]], logs
+    return folder
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_timematch_trains_a_network_of_patches(runs: Path, name: str) -> None:
+    lines = [json.loads(line) for line in (runs / name / 'agreed_0.jsonl').read_text().splitlines()]
     assert len(lines) == 6
     # Two patches of 8×8 pixels in each step, all observed: every one has a pseudo label.
     assert sum(lines[-1]['counts']) == 6 * 2 * 64
-    state = torch.load(tmp_path / 'run' / 'iter_6.pth', weights_only=False)['state_dict']
+    state = torch.load(runs / name / 'iter_6.pth', weights_only=False)['state_dict']
     assert state['method.kept_counts'].sum() > 0
     assert lines[0]['teacher'] != pytest.approx(lines[-1]['teacher'], abs=1e-9)
-    assert len(list((tmp_path / 'run' / 'shift_scores').glob('*.json'))) == 3
+    estimates = [path.stem.split('_')[-1] for path in sorted((runs / name / 'shift_scores').glob('*.json'))]
+    assert estimates == (['IS', 'AM', 'AM'] if name == 'published' else ['IS', 'EM', 'EM', 'EM'])
+    assert ('method.balanced.counts' in state) == (name == 'corrected')

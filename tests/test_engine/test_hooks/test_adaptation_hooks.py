@@ -230,9 +230,20 @@ def test_shares_are_re_estimated_for_the_corrected_score(tmp_path: Path) -> None
         shift_hook(first_estimator='EM')
 
 
-def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ('shift_options', 'method_options'),
+    [
+        ({}, {}),
+        (dict(estimator='EM', training_shares=[0.5, 0.3, 0.2]), dict(balance='estimated', lowest_threshold=0.1)),
+    ],
+    ids=['published', 'corrected'],
+)
+def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(
+    tmp_path: Path, shift_options: dict[str, Any], method_options: dict[str, Any]
+) -> None:
     def steps(hook: TemporalShiftHook, log_hook: PseudoLabelLogHook, runner: Any, first: int, last: int) -> None:
         teacher = MeanTeacherHook(0.9)
+        hook.before_train(runner)
         for iteration in range(first, last):
             runner.iter = iteration
             hook.before_train_iter(runner, iteration)
@@ -247,13 +258,13 @@ def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(tmp_path: Path)
             teacher.after_train_iter(runner, iteration)
             log_hook.after_train_iter(runner, iteration)
 
-    whole = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3), tmp_path)
-    hooks = shift_hook(), PseudoLabelLogHook(interval=3)
+    whole = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3, **method_options), tmp_path)
+    hooks = shift_hook(**shift_options), PseudoLabelLogHook(interval=3)
     hooks[1].before_train(whole)
     steps(*hooks, whole, 0, 8)
 
-    before = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3), tmp_path)
-    killed = shift_hook(), PseudoLabelLogHook(interval=3)
+    before = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3, **method_options), tmp_path)
+    killed = shift_hook(**shift_options), PseudoLabelLogHook(interval=3)
     killed[1].before_train(before)
     steps(*killed, before, 0, 5)
     checkpoint: dict = {'state_dict': before.model.state_dict()}
@@ -262,11 +273,11 @@ def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(tmp_path: Path)
     torch.save(checkpoint, tmp_path / 'iter_5.pth')
     # A model that starts from something else takes everything from the checkpoint.
     torch.manual_seed(99)
-    after = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3), tmp_path)
+    after = runner_of(adaptor('parcels', 'TimeMatch', threshold=0.3, **method_options), tmp_path)
     after.model.segmentor.decode_head.classifier.weight.data.zero_()
     after._resume = True
     content = load_strictly(tmp_path / 'iter_5.pth')
-    resumed = shift_hook(), PseudoLabelLogHook(interval=3)
+    resumed = shift_hook(**shift_options), PseudoLabelLogHook(interval=3)
     for hook in resumed:
         hook.after_load_checkpoint(after, content)
     after.model.load_state_dict(content['state_dict'])
@@ -278,7 +289,7 @@ def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(tmp_path: Path)
     assert all(torch.equal(expected[name], got[name]) for name in expected)
     for one, other in zip(hooks, resumed, strict=True):
         assert one.history == other.history
-    assert len(hooks[0].history) == 5
+    assert len(hooks[0].history) == 5 + bool(shift_options)
     assert len(hooks[1].history) == 2
 
 
