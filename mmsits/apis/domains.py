@@ -145,8 +145,8 @@ def open_domains(
         if num_pixels is not None:
             config['pipeline'] = [dict(type='SamplePixels', num_pixels=num_pixels), *config.get('pipeline', ())]
     if issubclass(cls, TimeMatchDataset):
-        held = config.get('target') if config.get('role') == 'target' else config.get('source', 'DK1')
-        configs = {name: _domain_config(config, name, split, network) for name in domains or [held]}
+        held = config['target'] if config.get('role') == 'target' else config.get('source', 'DK1')
+        configs = {name: _domain_config(config, name, split, network) for name in domains or (str(held),)}
     elif domains:
         raise ConfigError(f'{cls.__name__} has no domains to choose from: leave --domains away')
     else:

@@ -33,7 +33,7 @@ def predict_parcels(
     samples: Sequence[int],
     shift: int = 0,
     batch_size: int = 128,
-    max_pixels: int = 2**15,
+    max_pixels: int = 2**13,
     num_workers: int = 0,
 ) -> dict[str, np.ndarray]:
     """Classify some parcels of a dataset.
@@ -219,6 +219,8 @@ def _join_parquet(parts: Sequence[Path], path: Path) -> None:
     finally:
         if writer is not None:
             writer.close()
+            with open(path, 'rb+') as file:
+                os.fsync(file.fileno())
 
 
 def classify_parcels(

@@ -43,8 +43,9 @@ def sample_groups(dataset: Any, column: str, table: str | Path | None = None) ->
         return [groups.get(name, 'not in the table') for name in sample_names(dataset)]
     held = getattr(dataset, 'table', None)
     columns = dict(getattr(held, 'columns', None) or {})
-    if getattr(held, 'blocks', None) is not None:
-        columns['block'] = held.blocks
+    blocks = getattr(held, 'blocks', None)
+    if blocks is not None:
+        columns['block'] = blocks
     if column not in columns:
         raise ValueError(
             f'the dataset has no column {column!r} to group by; it has {", ".join(sorted(columns)) or "none"}. '

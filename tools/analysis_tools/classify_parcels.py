@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     add('--shift', type=int, default=0, help="days added to the parcels' dates (default: 0)")
     add('--pixels', type=int, default=0, help='drawn of each parcel, 0 for all (default: 0)')
     add('--batch-size', type=int, default=128)
-    add('--max-pixels', type=int, default=2**15, help='in a batch, which bounds the memory (default: %(default)s)')
+    add('--max-pixels', type=int, default=2**13, help='in a batch, which bounds the memory (default: %(default)s)')
     add('--part-size', type=int, default=2048, help='parcels between two notes of progress (default: %(default)s)')
     add('--workers', type=int, default=0, help='processes that read (default: 0, read in this one)')
     add('--overwrite', action='store_true', help='replace a table that is there')
