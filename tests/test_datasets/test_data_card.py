@@ -110,7 +110,7 @@ def test_a_mere_scale_is_checked_as_such(folder):
         warnings.simplefilter('error')
         card.check_statistics(dict(s2=dict(mean=[0.0] * bands, std=[65535.0] * bands)))
     for scale in (1.0, 1e9):
-        with pytest.raises(DataError, match='s2 B02 has values of up to .* which are divided by'):
+        with pytest.raises(DataError, match=r's2 B02 has values of up to .* which are divided by'):
             card.check_statistics(dict(s2=dict(mean=[0.0] * bands, std=[scale] * bands)))
 
 

@@ -119,7 +119,7 @@ def test_processes_without_gpu_need_the_pytorch_launcher(tmp_path: Path, monkeyp
 def test_weights_to_start_from_may_be_named_by_a_pattern(tmp_path: Path) -> None:
     path = tmp_path / 'c.py'
     path.write_text(f"model = dict(type='X')\nload_from = {str(tmp_path / 'best_*.pth')!r}\n")
-    with pytest.raises(ConfigError, match='there are no weights .*Train them first'):
+    with pytest.raises(ConfigError, match=r'there are no weights .*Train them first'):
         prepare_config(load_config(path))
     (tmp_path / 'best_macro_F1_iter_7.pth').touch()
     assert prepare_config(load_config(path)).load_from.endswith('best_macro_F1_iter_7.pth')
