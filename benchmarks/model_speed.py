@@ -25,7 +25,7 @@ from rich.live import Live
 from rich.table import Table
 from torch import Tensor, nn
 
-from mmsits.models import UTAE, UTAEHead
+from mmsits.models import UTAE, MLPHead, PixelSetBackbone, UTAEHead
 from mmsits.structures import ImageSeries
 
 CLASSES = 20
@@ -83,12 +83,24 @@ def build_utae(bands: int) -> nn.Module:
     return SegmentationNetwork(UTAE(bands), UTAEHead(num_classes=CLASSES))
 
 
+def build_pixel_set(encoder: dict) -> Callable[[int], nn.Module]:
+    return lambda bands: SegmentationNetwork(PixelSetBackbone(bands, encoder), MLPHead(num_classes=CLASSES))
+
+
 # A new network: one entry here, and its sizes below.
-BUILDERS: dict[str, Callable[[int], nn.Module]] = {'utae': build_utae}
+BUILDERS: dict[str, Callable[[int], nn.Module]] = {
+    'utae': build_utae,
+    'pse_ltae': build_pixel_set(dict(type='mmseg.TimeMatchLTAE')),
+    'pse_tae': build_pixel_set(dict(type='mmseg.TAE')),
+    'pse_gru': build_pixel_set(dict(type='mmseg.SeriesGRU')),
+    'pse_tempcnn': build_pixel_set(dict(type='mmseg.TempCNN', length=30)),
+}
 CASES = [
     Case('utae', (1, 43, 10, 128, 128)),
     Case('utae', (4, 32, 10, 64, 64)),
     Case('utae', (2, 61, 10, 128, 128), (61, 43)),
+    # 128 parcels of 64 pixels.
+    *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]
 
 
@@ -122,7 +134,9 @@ def case_work(case: Case) -> tuple[nn.Module, Callable[[], None], Callable[[], N
     """The network, its forward pass without gradients in eval mode, and a training step without the optimiser."""
     torch.manual_seed(0)
     network, inputs = BUILDERS[case.model](case.shape[2]), make_series(case)
-    target = torch.randint(0, CLASSES, (case.shape[0], *case.shape[3:]))
+    with torch.no_grad():
+        size = network.eval()(inputs).shape[2:]
+    target = torch.randint(0, CLASSES, (case.shape[0], *size))
 
     @torch.no_grad()
     def forward() -> None:

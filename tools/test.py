@@ -55,8 +55,9 @@ def main(arguments: argparse.Namespace) -> None:
     with building():
         cfg = load_config(arguments.config, arguments.cfg_options)
         cfg.resume = False
-        prepare_config(cfg, work_dir=arguments.work_dir, launcher=arguments.launcher)
+        # The weights that the training started from need not exist here.
         cfg.load_from = arguments.checkpoint
+        prepare_config(cfg, work_dir=arguments.work_dir, launcher=arguments.launcher)
         if arguments.out:
             write_results_to(cfg, arguments.out)
         if arguments.show_dir:

@@ -2,17 +2,30 @@
 
 from . import transforms
 from .base import Sensor, SeriesDataset
+from .collate import CollatedBatch, identity_collate
+from .domain import DomainViews
 from .errors import DataError
+from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
-from .samplers import DrawIndex, SeriesEvalSampler, SeriesSampler
+from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
+from .series_table import SeriesTableDataset
+from .timematch import TimeMatchDataset
 
 __all__ = [
+    'ClassBalancedSampler',
+    'CollatedBatch',
     'DataError',
+    'DomainViews',
     'DrawIndex',
     'PASTISDataset',
+    'ParcelSeriesDataset',
     'Sensor',
     'SeriesDataset',
     'SeriesEvalSampler',
     'SeriesSampler',
+    'SeriesTableDataset',
+    'SizeBatchSampler',
+    'TimeMatchDataset',
+    'identity_collate',
     'transforms',
 ]

@@ -77,7 +77,8 @@ class SeriesDataset(BaseDataset):
     `unit`), `ignored_labels` (label values that become 255), and `rng`, the generator of this very draw, from which
     alone transforms take random numbers. It is seeded from the seed of the run and the number of the draw when the
     index is a `DrawIndex`, else from the dataset's own seed and the index, so a test set's random choices are the same
-    in every run.
+    in every run. A sample that is one view of several has `spatial_rng` too, equal in all of them: what flips and crops
+    draw from.
 
     Args:
         data_root: Folder of the dataset.
@@ -161,6 +162,8 @@ class SeriesDataset(BaseDataset):
         info = self.get_data_info(int(idx))
         seed, draw = (idx.seed, idx.draw) if isinstance(idx, DrawIndex) else (self.seed, int(idx))
         info['rng'] = np.random.default_rng([seed, draw])
+        if isinstance(idx, DrawIndex) and idx.spatial_seed is not None:
+            info['spatial_rng'] = np.random.default_rng([idx.spatial_seed, draw])
         info['sensors_info'] = self.sensors_info
         info['ignored_labels'] = self.ignored_labels
         if self.statistics_in_sample:

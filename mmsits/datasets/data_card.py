@@ -35,6 +35,10 @@ statistics belong to other data (counts against reflectance, linear against deci
 
 WARN_OFFSET, WARN_RATIO = 3.0, 10.0
 
+LEAST_SCALED, MOST_SCALED = 1e-3, 10.0
+"""Where one number divides all bands and nothing is subtracted (TimeMatch divides by 65535), the largest values in
+ordinary use must end between these: statistics say more, but networks were published without."""
+
 
 class RunningMoments:
     """Mean and standard deviation per band of values that arrive in parts (Chan, Golub & LeVeque 1983)."""
@@ -181,7 +185,8 @@ class DataCard:
 
         Returns:
             (errors, warnings), each a list of sentences. A median more than 10 standard deviations from the mean, or a
-            spread 50 times larger or smaller, is an error; 3 and 10 are a warning. So is a band that is constant.
+            spread 50 times larger or smaller, is an error; 3 and 10 are a warning. So is a band that is constant. Where
+            the means are 0 and the deviations all the same, they only scale, and the scale is checked.
         """
         errors: list[str] = []
         doubts: list[str] = []
@@ -194,7 +199,8 @@ class DataCard:
             if len(mean) != len(sensor.bands):
                 errors.append(f'{name}: statistics of {len(mean)} bands, the dataset has {len(sensor.bands)}')
                 continue
-            _compare(name, sensor, mean, std, errors, doubts)
+            compare = _compare_scale if not mean.any() and np.ptp(std) == 0 else _compare
+            compare(name, sensor, mean, std, errors, doubts)
         return errors, doubts
 
     def check_statistics(self, statistics: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
@@ -246,6 +252,20 @@ def _compare(
             errors.append(found)
         elif offset > WARN_OFFSET or ratio > WARN_RATIO or ratio < 1 / WARN_RATIO:
             doubts.append(found)
+
+
+def _compare_scale(
+    name: str, sensor: SensorCard, mean: np.ndarray, std: np.ndarray, errors: list[str], doubts: list[str]
+) -> None:
+    largest = np.maximum(np.abs(sensor.quantile(0.02)), np.abs(sensor.quantile(0.98)))
+    for band, label in enumerate(sensor.bands):
+        if not np.isfinite(largest[band]):
+            doubts.append(f'{name} {label} has no valid value')
+        elif not LEAST_SCALED <= largest[band] / std[band] <= MOST_SCALED:
+            errors.append(
+                f'{name} {label} has values of up to {largest[band]:.4g} {sensor.unit}, which are divided by '
+                f'{std[band]:.4g}'
+            )
 
 
 def _plain_table() -> Any:

@@ -38,7 +38,8 @@ def dataset_configs(cfg: Mapping[str, Any], splits: Sequence[str] = SPLITS) -> d
         splits: which loaders.
 
     Returns:
-        Split to dataset config, for the loaders that the config has.
+        Split to dataset config, for the loaders that the config has; where a loader joins domains, 'train, source' and
+        so on for each.
 
     Raises:
         ValueError: if it has none of them.
@@ -47,7 +48,19 @@ def dataset_configs(cfg: Mapping[str, Any], splits: Sequence[str] = SPLITS) -> d
     found = {split: copy.deepcopy(loader['dataset']) for split, loader in loaders.items() if loader}
     if not found:
         raise ValueError(f'the config has no data loader for {", ".join(splits)}')
-    return found
+    return {name: config for split, config in found.items() for name, config in _domains(split, config).items()}
+
+
+def _domains(split: str, config: dict) -> dict[str, dict]:
+    """The datasets that a dataset config joins, by name; itself where it joins none."""
+    if 'domains' not in config:
+        return {split: config}
+    parts = {}
+    for name, domain in config['domains'].items():
+        dataset = dict(domain['dataset'])
+        dataset.setdefault('pipeline', next(iter((domain.get('views') or {'': ()}).values())))
+        parts[f'{split}, {name}'] = dataset
+    return parts
 
 
 def build_dataset(cfg: Mapping[str, Any], augment: bool = True) -> Any:

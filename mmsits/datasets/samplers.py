@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
+from itertools import islice
 
 import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -19,29 +20,33 @@ class DrawIndex(int):
     Attributes:
         draw: Running number of the draw over all processes, from 0.
         seed: Seed of the run.
+        spatial_seed: Seed of what happens in the image plane, shared by the views of one sample; None if it has a
+            single view, whose seed serves.
     """
 
     draw: int
     seed: int
+    spatial_seed: int | None
 
-    def __new__(cls, index: int, draw: int, seed: int) -> DrawIndex:
+    def __new__(cls, index: int, draw: int, seed: int, spatial_seed: int | None = None) -> DrawIndex:
         """An index with its draw; `int` is immutable, so the attributes are set here."""
         self = super().__new__(cls, index)
         self.draw = draw
         self.seed = seed
+        self.spatial_seed = spatial_seed
         return self
 
     def __sub__(self, other: int) -> DrawIndex:
         """The same draw at another index: so mmengine's `ConcatDataset` finds the position in one of its datasets."""
-        return DrawIndex(int(self) - int(other), self.draw, self.seed)
+        return DrawIndex(int(self) - int(other), self.draw, self.seed, self.spatial_seed)
 
     def __mod__(self, other: int) -> DrawIndex:
         """The same draw at another index: so mmengine's `RepeatDataset` finds the sample."""
-        return DrawIndex(int(self) % int(other), self.draw, self.seed)
+        return DrawIndex(int(self) % int(other), self.draw, self.seed, self.spatial_seed)
 
     def __reduce__(self) -> tuple:
         # An int subclass loses its attributes on the way to a worker unless it says how it is made.
-        return DrawIndex, (int(self), self.draw, self.seed)
+        return DrawIndex, (int(self), self.draw, self.seed, self.spatial_seed)
 
 
 @DATA_SAMPLERS.register_module()
@@ -115,6 +120,7 @@ class SeriesEvalSampler(Sampler):
 
     def __init__(self, dataset: Sized, seed: int | None = None) -> None:
         rank, world_size = get_dist_info()
+        self.dataset = dataset
         self.indices = range(rank, len(dataset), world_size)
 
     def __iter__(self) -> Iterator[int]:
@@ -123,3 +129,169 @@ class SeriesEvalSampler(Sampler):
     def __len__(self) -> int:
         """Number of samples of this process."""
         return len(self.indices)
+
+
+def balanced_batches(
+    labels: np.ndarray, items_per_class: int, shuffle: Callable[[np.ndarray], None]
+) -> Iterator[np.ndarray]:
+    """Endless batches with the same number of samples of every class (Nyborg et al. 2022, for JUMBOT).
+
+    A class's samples are gone through in random order; when fewer than `items_per_class` are left, they are shuffled
+    anew and the rest is passed over. A class with fewer than that in all is shuffled and repeated.
+
+    Args:
+        labels: label of each sample, (N,); samples with label 255 are left out.
+        items_per_class: samples of each class in a batch.
+        shuffle: shuffles an array in place.
+
+    Yields:
+        Positions of the samples of a batch, (items_per_class · K,), K being the number of classes that occur.
+    """
+    orders = [np.flatnonzero(labels == label) for label in np.unique(labels) if label != 255]
+    pointers = [0] * len(orders)
+    while True:
+        parts = []
+        for number, order in enumerate(orders):
+            if len(order) - pointers[number] < items_per_class:
+                pointers[number] = 0
+            if pointers[number] == 0:
+                shuffle(order)
+            if len(order) < items_per_class:
+                parts.append(np.resize(order, items_per_class))
+                continue
+            parts.append(order[pointers[number] : pointers[number] + items_per_class])
+            pointers[number] += items_per_class
+        batch = np.concatenate(parts)
+        shuffle(batch)
+        yield batch
+
+
+@DATA_SAMPLERS.register_module()
+class ClassBalancedSampler(Sampler):
+    """Endless sampler for training whose batches have the same number of samples of every class.
+
+    Let the loader's `batch_size` be `items_per_class` times the number of classes that occur (`batch_size` of the
+    sampler). Process r of R takes the batches r, r + R, r + 2R …
+
+    Args:
+        dataset: A dataset with `labels`, the label of each sample (`ParcelSeriesDataset`).
+        items_per_class: Samples of each class in a batch.
+        seed: Seed of the run. None takes one that all processes agree on.
+
+    Raises:
+        ValueError: If the dataset has no labels, or `skip` is called with a negative number.
+    """
+
+    numbers_draws = True
+
+    def __init__(self, dataset: Sized, items_per_class: int, seed: int | None = None) -> None:
+        labels = getattr(dataset, 'labels', None)
+        if labels is None or not (np.asarray(labels) != 255).any():
+            raise ValueError(
+                f'ClassBalancedSampler needs a dataset with labels, {type(dataset).__name__} of {len(dataset)} samples '
+                'has none (with_labels=True?).'
+            )
+        if items_per_class < 1:
+            raise ValueError(f'items_per_class must be at least 1, got {items_per_class}')
+        self.rank, self.world_size = get_dist_info()
+        self.labels = np.asarray(labels)
+        self.items_per_class = items_per_class
+        self.batch_size = items_per_class * len(np.setdiff1d(self.labels, [255]))
+        self.seed = sync_random_seed() if seed is None else int(seed)
+        self._first = 0
+
+    def __iter__(self) -> Iterator[DrawIndex]:
+        batches = balanced_batches(self.labels, self.items_per_class, np.random.default_rng(self.seed).shuffle)
+        # To skip is to draw without reading: some microseconds a batch.
+        first_batch, within = divmod(self._first, self.batch_size)
+        numbered = islice(enumerate(batches), self.rank + first_batch * self.world_size, None, self.world_size)
+        for number, batch in numbered:
+            for position in range(within, len(batch)):
+                yield DrawIndex(int(batch[position]), number * self.batch_size + position, self.seed)
+            within = 0
+
+    def skip(self, num_samples: int) -> None:
+        """Start after the first `num_samples` draws of this process (mmengine's loop calls it when resuming)."""
+        if num_samples < 0:
+            raise ValueError(f'Cannot skip {num_samples} samples: a number ≥ 0 is needed.')
+        self._first = num_samples
+
+    def __len__(self) -> int:
+        """Samples in one pass: as many whole batches as the dataset has samples for."""
+        return len(self.labels) // self.batch_size * self.batch_size
+
+
+def batches_of_similar_size(
+    sizes: Sequence[int], batch_size: int, max_pixels: int | None = None, same_size: bool = False
+) -> list[list[int]]:
+    """Cut samples into batches so that padding to the largest of a batch costs little.
+
+    Args:
+        sizes: Number of pixels of each sample.
+        batch_size: Most samples in a batch.
+        max_pixels: Most pixels in a batch, padding included; a single larger sample is a batch of its own.
+        same_size: Only samples of equal size share a batch, groups in the order in which a size first occurs (as
+            published); otherwise samples are taken in the order of their size.
+
+    Returns:
+        Positions of the samples of each batch; every sample is in exactly one.
+    """
+    if same_size:
+        groups: dict[int, list[int]] = {}
+        for position, size in enumerate(sizes):
+            groups.setdefault(int(size), []).append(position)
+        ordered = list(groups.values())
+    else:
+        ordered = [sorted(range(len(sizes)), key=lambda position: sizes[position])]
+    batches = []
+    for group in ordered:
+        batch: list[int] = []
+        for position in group:
+            # Sizes ascend within a group, so the newest is what the others are padded to.
+            full = max_pixels is not None and (len(batch) + 1) * sizes[position] > max_pixels
+            if batch and (len(batch) == batch_size or full):
+                batches.append(batch)
+                batch = []
+            batch.append(position)
+        batches.append(batch)
+    return [batch for batch in batches if batch]
+
+
+@DATA_SAMPLERS.register_module()
+class SizeBatchSampler(Sampler):
+    """Batches of samples of similar size for evaluation, where all pixels of a parcel are used.
+
+    Args:
+        sampler: The sampler of the loader; its order is not kept.
+        batch_size: Most samples in a batch.
+        sizes: Size of each sample of the dataset. None asks the sampler's dataset (`sample_sizes`).
+        max_pixels: See `batches_of_similar_size`.
+        same_size: See `batches_of_similar_size`.
+
+    Raises:
+        ValueError: If the sizes are not known.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        batch_size: int,
+        sizes: Sequence[int] | None = None,
+        max_pixels: int | None = 2**17,
+        same_size: bool = False,
+    ) -> None:
+        known = getattr(getattr(sampler, 'dataset', None), 'sample_sizes', None) if sizes is None else sizes
+        if known is None:
+            raise ValueError(
+                'SizeBatchSampler needs a dataset with sample_sizes, and SeriesEvalSampler as its sampler.'
+            )
+        indices = [int(index) for index in sampler]
+        cut = batches_of_similar_size([int(known[index]) for index in indices], batch_size, max_pixels, same_size)
+        self.batches = [[indices[position] for position in batch] for batch in cut]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        """Number of batches of this process."""
+        return len(self.batches)

@@ -3,18 +3,29 @@
 Importing it makes mmengine write files atomically and read checkpoints strictly.
 """
 
-from mmsits.engine.checkpoint import find_resumable, load_strictly, register_strict_loaders, trust_checkpoints
+from mmsits.engine.checkpoint import (
+    find_resumable,
+    load_strictly,
+    read_published_weights,
+    register_strict_loaders,
+    trust_checkpoints,
+)
 from mmsits.engine.config import load_config, prepare_config
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.engine.files import AtomicLocalBackend, register_atomic_backend, write_atomically
 from mmsits.engine.hooks import (
     CheckpointContractHook,
     DatasetContractHook,
+    MeanTeacherHook,
     PredictionDrawingHook,
+    PseudoLabelLogHook,
     SeriesCheckpointHook,
+    SourceWeightsHook,
     StatefulHook,
     StepSeedHook,
+    TemporalShiftHook,
 )
+from mmsits.engine.schedulers import InversePowerLR
 
 register_atomic_backend()
 register_strict_loaders()
@@ -26,14 +37,20 @@ __all__ = [
     'ConfigError',
     'DatasetContractHook',
     'DiskWriteError',
+    'InversePowerLR',
+    'MeanTeacherHook',
     'PredictionDrawingHook',
+    'PseudoLabelLogHook',
     'SeriesCheckpointHook',
+    'SourceWeightsHook',
     'StatefulHook',
     'StepSeedHook',
+    'TemporalShiftHook',
     'find_resumable',
     'load_config',
     'load_strictly',
     'prepare_config',
+    'read_published_weights',
     'register_atomic_backend',
     'register_strict_loaders',
     'trust_checkpoints',

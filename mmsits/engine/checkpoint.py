@@ -40,7 +40,9 @@ def _safe_objects() -> list[Any]:
     core = np._core.multiarray  # type: ignore[attr-defined]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdU'}
     log_method = (_log_method, 'builtins.getattr')
-    return [HistoryBuffer, core._reconstruct, core.scalar, np.ndarray, np.dtype, log_method, *dtypes]
+    # Their names in files that numpy below 2 wrote.
+    older = [(getattr(core, name), f'numpy.core.multiarray.{name}') for name in ('_reconstruct', 'scalar')]
+    return [HistoryBuffer, core._reconstruct, core.scalar, *older, np.ndarray, np.dtype, log_method, *dtypes]
 
 
 def _log_method(owner: Any, name: str) -> Any:
@@ -83,6 +85,25 @@ def load_strictly(file: Any, map_location: Any = None, name: str | None = None) 
             f'{name} cannot be read, it is truncated or not a checkpoint ({_first_line(error)}). '
             'Use an earlier checkpoint or fetch the file again.'
         ) from error
+
+
+def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """The state dict of a checkpoint that published code wrote, for a converter.
+
+    Args:
+        path: Of a state dict, or of a dict that holds one as 'state_dict'.
+
+    Returns:
+        Names and tensors.
+
+    Raises:
+        CheckpointError: Names the file, if it cannot be read without running code or holds something else.
+    """
+    checkpoint = load_strictly(str(path), 'cpu')
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CheckpointError(f"{path}: expected a dict with 'state_dict', as the published code writes it.")
+    return state
 
 
 def _refusal(name: str, message: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import inspect
 import logging
 import os
@@ -70,6 +71,9 @@ VARIABLES = frozenset(
     {
         'data_root',
         'fold',
+        'source',
+        'target',
+        'min_parcels',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -102,7 +106,7 @@ VARIABLES = frozenset(
     }
 )
 #: What is handed on from the top level to every dataset.
-HANDED_ON = ('data_root', 'fold')
+HANDED_ON = ('data_root', 'fold', 'source', 'target', 'min_parcels')
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -170,16 +174,16 @@ def check_keys(cfg: Mapping[str, Any]) -> None:
 
 
 def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]]) -> None:
-    """Give every dataset the `data_root` and `fold` of the config's top level.
+    """Give every dataset the `data_root`, `fold` and so on (`HANDED_ON`) of the config's top level.
 
     A variable of a config file is put in where the file is read, so a later value (of a child config or
-    `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, named
-    views) are reached too; `fold` goes to those that take it. A dataset that was given a root or fold of its own, one
-    that no file has as the variable's value, keeps it.
+    `--cfg-options`) would not reach the datasets by itself. Datasets within others (repeated, concatenated, domains)
+    are reached too; all but the root go to those that take them only. A dataset that was given a value of its own,
+    one that no file has as the variable's value, keeps it.
 
     Args:
         cfg: Changed in place.
-        variables: The values of `data_root` and `fold` in the files of the config: a dataset that holds one of these
+        variables: The values of these in the files of the config: a dataset that holds one of these
             took it over from the top level.
     """
     if cfg.get('default_scope'):
@@ -198,11 +202,12 @@ def _datasets(node: Any) -> Iterator[MutableMapping[str, Any]]:
         for item in node:
             yield from _datasets(item)
     elif isinstance(node, MutableMapping):
-        inner = [node[key] for key in ('dataset', 'datasets', 'views') if key in node]
+        inner = [node[key] for key in ('dataset', 'datasets', 'domains') if key in node]
         if 'type' in node and not inner:
             yield node
         else:
-            for item in inner if 'type' in node else node.values():
+            # Beside its dataset a domain has the pipelines of its views.
+            for item in inner or node.values():
                 yield from _datasets(item)
 
 
@@ -256,6 +261,8 @@ def prepare_config(
     if not torch.cuda.is_available():
         _prepare_cpu(cfg)
     _find_checkpoint(cfg, resume)
+    if cfg.get('load_from') and not cfg.get('resume'):
+        cfg.load_from = find_weights(cfg.load_from)
     return cfg
 
 
@@ -308,3 +315,25 @@ def _find_checkpoint(cfg: Config, resume: str | None) -> None:
         raise ConfigError(f'--resume: there is no checkpoint {found}')
     cfg.resume = True
     cfg.load_from = str(found)
+
+
+def find_weights(path: str) -> str:
+    """The file that `load_from` names, which may be a pattern: the best checkpoint has its iteration in its name.
+
+    Args:
+        path: Of a checkpoint, with * or ? for what is not known; an address (s3://…) is returned as it is.
+
+    Raises:
+        ConfigError: If not exactly one file is there.
+    """
+    if '://' in path or Path(path).is_file():
+        return path
+    found = sorted(glob.glob(path))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(f'load_from={path} stands for {len(found)} files ({", ".join(found[:4])}): name one of them')
+    raise ConfigError(
+        f'load_from: there are no weights {path}. Train them first (the head of the config says how), or name others '
+        'with --cfg-options load_from=…'
+    )

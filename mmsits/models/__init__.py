@@ -1,17 +1,34 @@
 """Networks for image time series."""
 
-from .backbones import UTAE, PixelwiseBackbone
+from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
+from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import UTAEHead
+from .decode_heads import MLPHead, UTAEHead
+from .losses import SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
-from .temporal_encoders import LTAE, TemporalEncoder
+from .temporal_encoders import LTAE, TAE, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
 
 __all__ = [
+    'ALDA',
+    'CDAN',
+    'DANN',
+    'JUMBOT',
     'LTAE',
+    'MMD',
+    'TAE',
     'UTAE',
+    'DomainAdaptor',
+    'FixMatch',
+    'MLPHead',
+    'PixelSetBackbone',
     'PixelwiseBackbone',
     'SeriesDataPreprocessor',
+    'SeriesGRU',
+    'SoftmaxFocalLoss',
+    'TempCNN',
     'TemporalEncoder',
     'TemporalEncoderDecoder',
+    'TimeMatch',
+    'TimeMatchLTAE',
     'UTAEHead',
 ]

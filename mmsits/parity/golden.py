@@ -58,11 +58,17 @@ class GoldenFile:
         """Names of all expected outputs, without 'out/'."""
         return [key.removeprefix('out/') for key in self.arrays if key.startswith('out/')]
 
-    def tolerance(self, key: str) -> tuple[float, float]:
-        """Absolute and relative tolerance of 'out/…' or 'meta/…': that of the longest prefix that `meta` names."""
-        table = self.meta['tolerance']
+    def tolerance(self, key: str, entry: str | None = None) -> tuple[float, float]:
+        """Absolute and relative tolerance of 'out/…' or 'meta/…': that of the longest prefix that `meta` names.
+
+        Args:
+            key: of the output.
+            entry: name of the entry to take instead, such as 'zero_gradient'.
+        """
+        # A file of texts and integers alone, which are compared exactly, names none.
+        table = self.meta.get('tolerance', {'default': {'atol': 0, 'rtol': 0}})
         prefixes = [prefix for prefix in table if key.startswith(prefix)]
-        chosen = table[max(prefixes, key=len)] if prefixes else table['default']
+        chosen = table[entry] if entry else table[max(prefixes, key=len)] if prefixes else table['default']
         return float(chosen['atol']), float(chosen['rtol'])
 
 
@@ -111,10 +117,10 @@ class Comparer:
         self.comparisons: list[Comparison] = []
         self._seen: set[str] = set()
 
-    def __call__(self, name: str, actual: Tensor | np.ndarray | float) -> None:
-        """Compare our value with `out/<name>`."""
+    def __call__(self, name: str, actual: Tensor | np.ndarray | float, entry: str | None = None) -> None:
+        """Compare our value with `out/<name>`, at the tolerance of its own or of a named entry of `meta`."""
         self._seen.add(name)
-        self._compare(f'out/{name}', actual, self.golden.arrays[f'out/{name}'])
+        self._compare(f'out/{name}', actual, self.golden.arrays[f'out/{name}'], entry)
 
     def figure(self, name: str, actual: float, expected: float) -> None:
         """Compare our value with a figure that stands in `meta`."""
@@ -125,11 +131,15 @@ class Comparer:
         left = [name for name in self.golden.outputs() if name not in self._seen]
         return CheckReport(self.golden.name, self.comparisons, left)
 
-    def _compare(self, name: str, actual: Any, expected: np.ndarray) -> None:
+    def given(self, *names: str) -> None:
+        """Outputs that are inputs of the check: they count as looked at."""
+        self._seen.update(names)
+
+    def _compare(self, name: str, actual: Any, expected: np.ndarray, entry: str | None = None) -> None:
         value = actual.detach().cpu().numpy() if isinstance(actual, Tensor) else np.asarray(actual)
         if value.size == expected.size == 1:
             value = value.reshape(expected.shape)  # a scalar is stored as (1,)
-        atol, rtol = self.golden.tolerance(name)
+        atol, rtol = self.golden.tolerance(name, entry)
         self.comparisons.append(compare_arrays(name, value, expected, atol, rtol))
 
 

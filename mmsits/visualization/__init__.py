@@ -4,6 +4,7 @@ from .index_curves import draw_index_curves, index_curves
 from .prediction import draw_prediction
 from .region import assemble_patches, draw_region
 from .series import clearest_date, composite, draw_sample, save_figure
+from .shift_scores import draw_shift_scores
 
 __all__ = [
     'assemble_patches',
@@ -13,6 +14,7 @@ __all__ = [
     'draw_prediction',
     'draw_region',
     'draw_sample',
+    'draw_shift_scores',
     'index_curves',
     'save_figure',
 ]

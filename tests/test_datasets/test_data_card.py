@@ -103,6 +103,17 @@ def test_unusual_but_possible_statistics_are_a_warning(folder):
         describe_dataset(dataset).check_statistics(dict(s2=moved))
 
 
+def test_a_mere_scale_is_checked_as_such(folder):
+    card = describe_dataset(make(folder))
+    bands = len(card.sensors['s2'].bands)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        card.check_statistics(dict(s2=dict(mean=[0.0] * bands, std=[65535.0] * bands)))
+    for scale in (1.0, 1e9):
+        with pytest.raises(DataError, match=r's2 B02 has values of up to .* which are divided by'):
+            card.check_statistics(dict(s2=dict(mean=[0.0] * bands, std=[scale] * bands)))
+
+
 def test_other_sensors_or_bands_are_refused(folder):
     card = describe_dataset(make(folder))
     with pytest.raises(DataError, match='the model takes the sensor s3'):

@@ -2,9 +2,11 @@
 
 from itertools import islice
 
+import numpy as np
 import pytest
 
-from mmsits.datasets import SeriesEvalSampler, SeriesSampler, samplers
+from mmsits.datasets import ClassBalancedSampler, SeriesEvalSampler, SeriesSampler, SizeBatchSampler, samplers
+from mmsits.datasets.samplers import batches_of_similar_size
 
 
 def take(sampler, count):
@@ -60,3 +62,62 @@ def test_evaluation_takes_every_sample_exactly_once(monkeypatch, length):
         assert len(list(sampler)) == len(sampler)
         taken += list(sampler)
     assert sorted(taken) == list(range(length))
+
+
+class Labelled:
+    """Twenty samples of three classes, one of them rare, and two ignored ones."""
+
+    labels = np.array([0] * 10 + [1] * 2 + [2] * 8 + [255] * 2)
+    sample_sizes = np.arange(22) * 7 % 50 + 1
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def test_balanced_batches_hold_as_many_of_every_class():
+    sampler = ClassBalancedSampler(Labelled(), items_per_class=3, seed=0)
+    assert (sampler.batch_size, len(sampler)) == (9, 18)
+    drawn = take(sampler, 90)
+    assert [draw for _, draw in drawn] == list(range(90))
+    for first in range(0, 90, 9):
+        counts = np.bincount(Labelled.labels[[index for index, _ in drawn[first : first + 9]]])
+        assert counts.tolist() == [3, 3, 3]
+    # Of the ten of class 0 nine come in each pass of three batches, each once.
+    zeros = [index for index, _ in drawn[:27] if Labelled.labels[index] == 0]
+    assert len(set(zeros)) == 9
+
+
+@pytest.mark.parametrize('skipped', [0, 9, 36])
+@pytest.mark.parametrize('world_size', [1, 2])
+def test_balanced_batches_go_on_as_if_never_stopped(monkeypatch, skipped, world_size):
+    as_process(monkeypatch, world_size - 1, world_size)
+    whole = take(ClassBalancedSampler(Labelled(), 3, seed=4), skipped + 18)
+    resumed = ClassBalancedSampler(Labelled(), 3, seed=4)
+    resumed.skip(skipped)
+    assert take(resumed, 18) == whole[skipped:]
+
+
+def test_balanced_batches_need_labels():
+    with pytest.raises(ValueError, match='has none'):
+        ClassBalancedSampler(range(5), 2, seed=0)
+
+
+def test_batches_of_similar_size_hold_every_sample_once_and_bound_the_pixels():
+    dataset = Labelled()
+    sampler = SizeBatchSampler(SeriesEvalSampler(dataset), batch_size=6, max_pixels=100)
+    batches = list(sampler)
+    assert sorted(index for batch in batches for index in batch) == list(range(22))
+    assert len(sampler) == len(batches)
+    for batch in batches:
+        assert len(batch) <= 6
+        assert len(batch) * dataset.sample_sizes[batch].max() <= 100
+
+
+def test_batches_of_one_size_are_cut_as_published():
+    sizes = [3, 3, 5, 3, 5, 3]
+    assert batches_of_similar_size(sizes, batch_size=3, same_size=True) == [[0, 1, 3], [5], [2, 4]]
+
+
+def test_batches_of_similar_size_need_sizes():
+    with pytest.raises(ValueError, match='sample_sizes'):
+        SizeBatchSampler(SeriesEvalSampler(range(3)), batch_size=2)

@@ -90,7 +90,9 @@ def test_a_dataset_keeps_a_root_and_fold_of_its_own(tmp_path: Path) -> None:
 def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     path = tmp_path / 'utae_pastis.py'
-    path.write_text("model = dict(type='X')\nload_from = 'weights.pth'\n")
+    weights = tmp_path / 'weights.pth'
+    weights.touch()
+    path.write_text(f"model = dict(type='X')\nload_from = {str(weights)!r}\n")
     said: list[str] = []
     monkeypatch.setattr('mmsits.engine.config.print_log', lambda message, *_: said.append(message))
     cfg = prepare_config(load_config(path), seed=7, resume='auto')
@@ -98,7 +100,7 @@ def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pyt
     assert cfg.randomness == dict(seed=7, deterministic=True)
     # Nothing to resume from: the run starts, from the weights that the config names.
     assert cfg.resume is False
-    assert cfg.load_from == 'weights.pth'
+    assert cfg.load_from == str(weights)
     assert said == [
         'There is no checkpoint in work_dirs/utae_pastis to resume from: the run starts from the beginning.'
     ]
@@ -112,3 +114,15 @@ def test_processes_without_gpu_need_the_pytorch_launcher(tmp_path: Path, monkeyp
     path.write_text("model = dict(type='X')\n")
     with pytest.raises(ConfigError, match='slurm needs GPUs'):
         prepare_config(load_config(path), launcher='slurm')
+
+
+def test_weights_to_start_from_may_be_named_by_a_pattern(tmp_path: Path) -> None:
+    path = tmp_path / 'c.py'
+    path.write_text(f"model = dict(type='X')\nload_from = {str(tmp_path / 'best_*.pth')!r}\n")
+    with pytest.raises(ConfigError, match=r'there are no weights .*Train them first'):
+        prepare_config(load_config(path))
+    (tmp_path / 'best_macro_F1_iter_7.pth').touch()
+    assert prepare_config(load_config(path)).load_from.endswith('best_macro_F1_iter_7.pth')
+    (tmp_path / 'best_mIoU_iter_9.pth').touch()
+    with pytest.raises(ConfigError, match='stands for 2 files'):
+        prepare_config(load_config(path))

@@ -55,13 +55,14 @@ def test_no_name_hides_one_of_a_parent(name: str) -> None:
 def test_nothing_is_registered_outside_mmseg() -> None:
     """A class put into mmengine's registry would be offered to every other OpenMMLab library as well.
 
-    Weight initialisers are the exception: mmengine looks them up in its own registry when a network is built without a
-    default scope, as one does in a notebook.
+    Weight initialisers are an exception: mmengine looks them up in its own registry when a network is built without a
+    default scope, as one does in a notebook. Functions that collate batches are the other: mmengine looks for them
+    nowhere else.
     """
     roots = {
         name: value
         for name, value in vars(mmengine.registry).items()
-        if isinstance(value, Registry) and name != 'WEIGHT_INITIALIZERS'
+        if isinstance(value, Registry) and name not in ('WEIGHT_INITIALIZERS', 'FUNCTIONS')
     }
     found = {f'{name}.{key}' for name, root in roots.items() for key, item in root.module_dict.items() if is_ours(item)}
     assert not found

@@ -2,10 +2,15 @@
 
     python tools/dataset_converters/simulate.py data/simulated --patches 40 --patch-size 32 --seed 0
 
+A source and a target region whose vegetation is 30 days later, as parcels in the layout of TimeMatch:
+
+    python tools/dataset_converters/simulate.py data/simulated_parcels --layout timematch --target-shift-days 30
+
 See docs/simulator.md.
 """
 
 import argparse
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -28,6 +33,9 @@ from mmsits.datasets.simulator import (
     simulate_region,
 )
 
+CALENDAR_YEAR = '2018-01-01'
+"""First day where nothing else is asked for in the layout of TimeMatch, whose series are of calendar years."""
+
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
@@ -43,7 +51,11 @@ def make_parser() -> argparse.ArgumentParser:
     add('--patch-size', type=int, default=128, help='side of a patch in pixels of 10 m (default: %(default)s)')
     add('--folds', type=int, default=5, help='number of folds (default: %(default)s)')
     add('--seed', type=int, default=0, help='seed of all random numbers (default: %(default)s)')
-    add('--season-start', default=defaults.season_start, help='first day (default: %(default)s)')
+    add(
+        '--season-start',
+        default=None,
+        help=f'first day (default: {defaults.season_start}, with the layout of TimeMatch {CALENDAR_YEAR})',
+    )
     add('--season-end', default=None, help='last day, included (default: a year less a day after the start)')
     add('--shift-days', type=float, default=0.0, help='days by which all vegetation is late (default: %(default)s)')
     add('--dates', type=int, default=None, help='most Sentinel-2 dates to keep (default: all)')
@@ -57,6 +69,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--label-noise', type=float, default=0.0, help='share of parcels with a wrong label (default: %(default)s)')
     add('--annotated-share', type=float, default=1.0, help='share of parcels with a label (default: %(default)s)')
     add('--picture', type=Path, default=None, help='also draw a picture of the season to this file')
+    target = parser.add_argument_group('a second region (layout timematch)')
+    target.add_argument(
+        '--target-shift-days', type=float, default=None, help='write one whose vegetation is late by so many days'
+    )
+    target.add_argument('--target-seed', type=int, default=None, help='its seed (default: that of the first + 1)')
+    target.add_argument('--target-proportions', nargs='+', type=float, default=None, help='its relative areas of crops')
     add('--overwrite', action='store_true', help='replace a data set simulated with other options')
     return parser
 
@@ -74,12 +92,13 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
         )
     if not 1 <= arguments.folds <= arguments.patches:
         raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
+    season_start = CALENDAR_YEAR if arguments.layout == 'timematch' else RegionConfig().season_start
     rows = max(1, math.isqrt(arguments.patches))
     columns = math.ceil(arguments.patches / rows)
     return RegionConfig(
         height=rows * arguments.patch_size,
         width=columns * arguments.patch_size,
-        season_start=arguments.season_start,
+        season_start=arguments.season_start or season_start,
         season_end=arguments.season_end,
         seed=arguments.seed,
         classes=tuple(arguments.classes),
@@ -93,6 +112,32 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
         s1_dates=arguments.s1_dates,
         label_noise=arguments.label_noise,
         annotated_share=arguments.annotated_share,
+    )
+
+
+def make_target(arguments: argparse.Namespace, source: RegionConfig) -> RegionConfig:
+    """Return the configuration of the second region: like the first but for seed, shift and proportions.
+
+    Raises:
+        ValueError: If an argument makes no sense; the message says which.
+    """
+    return dataclasses.replace(
+        source,
+        seed=arguments.seed + 1 if arguments.target_seed is None else arguments.target_seed,
+        temporal_shift_days=arguments.target_shift_days,
+        proportions=source.proportions if arguments.target_proportions is None else tuple(arguments.target_proportions),
+    )
+
+
+def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
+    """Write the regions in the chosen layout."""
+    only_pastis = dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches)
+    LAYOUTS[options.layout](
+        regions,
+        options.out,
+        overwrite=options.overwrite,
+        progress=ProgressPrinter(lambda line: print(line, flush=True)),
+        **(only_pastis if options.layout == 'pastis' else {}),
     )
 
 
@@ -113,29 +158,29 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.picture is not None and 's2' not in options.sensors:
         parser.error('--picture needs the sensor s2')
+    if options.layout != 'timematch' and options.target_shift_days is not None:
+        parser.error('--target-shift-days needs --layout timematch')
+    if options.target_shift_days is None and (options.target_seed, options.target_proportions) != (None, None):
+        parser.error('--target-seed and --target-proportions need --target-shift-days')
     there = is_finished(options.out)
     try:
-        config = make_config(options)
-        region = simulate_region(config)
-        print(describe(region), flush=True)
-        LAYOUTS[options.layout](
-            region,
-            options.out,
-            patch_size=options.patch_size,
-            folds=options.folds,
-            patches=options.patches,
-            overwrite=options.overwrite,
-            progress=ProgressPrinter(lambda line: print(line, flush=True)),
-        )
+        configs = [make_config(options)]
+        if options.target_shift_days is not None:
+            configs.append(make_target(options, configs[0]))
+        regions = [simulate_region(config) for config in configs]
+        for region in regions:
+            print(describe(region), flush=True)
+        write(options, regions)
     except (ValueError, FileExistsError) as error:
         parser.error(str(error))
     size = sum(path.stat().st_size for path in options.out.rglob('*') if path.is_file())
     reused = there and not options.overwrite
-    print(f'{options.out}: {options.patches} patches, {size / 1e6:.1f} MB' + (', already complete' if reused else ''))
+    parts = f'{options.patches} patches' if options.layout == 'pastis' else f'{len(regions)} domains'
+    print(f'{options.out}: {parts}, {size / 1e6:.1f} MB' + (', already complete' if reused else ''))
     if options.picture is not None:
         print(f'Drawing {options.picture}', flush=True)
         options.picture.parent.mkdir(parents=True, exist_ok=True)
-        draw_season(region, options.picture)
+        draw_season(regions[0], options.picture)
     return 0
 
 

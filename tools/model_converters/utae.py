@@ -11,27 +11,13 @@ batches.
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
+from mmsits.engine import CheckpointError, read_published_weights
 from mmsits.models.converters import convert_utae, utae_options
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a published checkpoint; nothing but tensors and plain values is unpickled."""
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'{path}: cannot be read as a checkpoint of tensors: {reason}') from error
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise ValueError(f"{path}: expected a dict with 'state_dict', as the published code writes it")
-    return state
 
 
 def main() -> int:
@@ -40,9 +26,9 @@ def main() -> int:
     parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
     args = parser.parse_args()
     try:
-        published = read_weights(args.source)
+        published = read_published_weights(args.source)
         converted = convert_utae(published)
-    except ValueError as error:
+    except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     torch.save({'state_dict': converted}, args.target)

@@ -3,7 +3,7 @@
 See docs/simulator.md. It needs NumPy and SciPy only, and nothing else of mmsits.
 """
 
-from .layouts import LAYOUTS, ProgressPrinter, is_finished, write_pastis
+from .layouts import ProgressPrinter, is_finished, write_pastis
 from .phenology import CROPS, GrowthCycle, LandCover, double_logistic
 from .picture import draw_season
 from .region import (
@@ -17,7 +17,11 @@ from .region import (
 )
 from .sensors import CHANNELS, SENSORS, multilook_speckle
 from .spectra import BANDS
+from .timematch_layout import write_timematch
 from .weather import CLEAR, CLOUD_COVERED, SHADOW
+
+LAYOUTS = {'pastis': write_pastis, 'timematch': write_timematch}
+"""Writers by the name of their layout."""
 
 __all__ = [
     'BACKGROUND',
@@ -43,4 +47,5 @@ __all__ = [
     'multilook_speckle',
     'simulate_region',
     'write_pastis',
+    'write_timematch',
 ]

@@ -1,6 +1,6 @@
 """Writing simulated regions to disk in the layouts of public data sets.
 
-A layout is a function in ``LAYOUTS``. A data set is built in a temporary folder next to its place
+A data set is built in a temporary folder next to its place
 and renamed at the end: it is either there as a whole or not at all.
 """
 
@@ -98,6 +98,33 @@ def write_pastis(
         'patches': patches,
         'configs': [config.to_dict() for config in configs],
     }
+
+    def write(folder: Path) -> None:
+        _write(folder, regions, plans, patch_size, description, progress or (lambda what, done, total: None))
+
+    return build_folder(out_dir, description, overwrite, write)
+
+
+def build_folder(
+    out_dir: str | os.PathLike[str],
+    description: dict[str, Any],
+    overwrite: bool,
+    write: Callable[[Path], None],
+) -> Path:
+    """Write a data set in a temporary folder and put it in its place when it is complete.
+
+    Args:
+        out_dir: Its place.
+        description: What tells it from other data sets; ``write`` puts it into ``DESCRIPTION``.
+        overwrite: Whether another simulated data set in ``out_dir`` is replaced.
+        write: Called with the folder to write in.
+
+    Returns:
+        The folder; if it holds a data set with this description already, ``write`` was not called.
+
+    Raises:
+        FileExistsError: If ``out_dir`` holds anything else.
+    """
     out_dir = Path(out_dir)
     if _is_finished(out_dir, description):
         return out_dir
@@ -105,15 +132,11 @@ def write_pastis(
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     work_dir = Path(tempfile.mkdtemp(prefix=f'.{out_dir.name}-', dir=out_dir.parent))
     try:
-        _write(work_dir, regions, plans, patch_size, description, progress or (lambda what, done, total: None))
+        write(work_dir)
         _put_in_place(work_dir, out_dir, description)
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
     return out_dir
-
-
-LAYOUTS: dict[str, Callable[..., Path]] = {'pastis': write_pastis}
-"""Layouts by name."""
 
 
 def is_finished(out_dir: str | os.PathLike[str]) -> bool:
@@ -230,14 +253,15 @@ def _write(
         'crs': {'type': 'name', 'properties': {'name': COORDINATES}},
         'features': features,
     }
-    _write_json(folder / 'metadata.geojson', document)
+    write_json(folder / 'metadata.geojson', document)
     for sensor, values in moments.items():
-        _write_json(folder / f'NORM_{sensor.upper()}_patch.json', _normalisation(values))
+        write_json(folder / f'NORM_{sensor.upper()}_patch.json', _normalisation(values))
     class_names = {str(key): value for key, value in sorted(CLASS_NAMES.items())}
-    _write_json(folder / DESCRIPTION, {**description, 'class_names': class_names, 'regions': summaries}, indent=2)
+    write_json(folder / DESCRIPTION, {**description, 'class_names': class_names, 'regions': summaries}, indent=2)
 
 
-def _write_json(path: Path, document: dict[str, Any], indent: int | None = None) -> None:
+def write_json(path: Path, document: dict[str, Any], indent: int | None = None) -> None:
+    """Write a document, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=indent) + '\n', encoding='utf-8')
 

@@ -3,8 +3,9 @@
 from .formatting import PackSeriesInputs
 from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
+from .pixels import SamplePixels
 from .radiometric import DropChannels, JitterValues, ScaleReflectance
-from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90
+from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90, SpatialTransform
 from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     'LoadSeriesLabels',
     'PackSeriesInputs',
     'SampleDates',
+    'SamplePixels',
     'ScaleReflectance',
     'SelectDate',
     'SeriesCenterCrop',
@@ -24,4 +26,5 @@ __all__ = [
     'SeriesRandomFlip',
     'SeriesRandomRotate90',
     'ShiftDays',
+    'SpatialTransform',
 ]

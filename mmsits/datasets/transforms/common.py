@@ -22,6 +22,16 @@ def generator_of(results: dict) -> np.random.Generator:
     return results['rng']
 
 
+def spatial_generator_of(results: dict) -> np.random.Generator:
+    """The generator for what happens in the image plane: the same in all views of a sample (``spatial_rng``), so that a
+    pixel of one view is that pixel of the others; of a sample with a single view simply its generator.
+
+    Raises:
+        KeyError: if the dataset put no generator into the sample.
+    """
+    return results['spatial_rng'] if 'spatial_rng' in results else generator_of(results)
+
+
 def chosen_sensors(results: dict, sensors: SensorNames) -> Iterable[str]:
     """The sensors a transform acts on: all of the sample's, or the named ones.
 

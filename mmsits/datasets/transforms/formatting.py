@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,10 @@ from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.errors import DataError
 from mmsits.structures import ImageSeries, SampleMeta
+
+if TYPE_CHECKING:
+    from mmsits.datasets.collate import CollatedBatch
+    from mmsits.datasets.parcel_batch import ParcelBatch
 
 META_KEYS = ('sample_id', 'season_start', 'paths', 'img_shape', 'window', 'statistics')
 
@@ -51,6 +56,10 @@ class PackSeriesInputs(BaseTransform):
         if 'targets' in results:
             packed['targets'] = torch.from_numpy(np.array(results['targets'])[None])
         return packed
+
+    def transform_batch(self, batch: ParcelBatch) -> CollatedBatch:
+        """Read and collate a batch of parcels; their values keep the type of the store."""
+        return batch.collate(self.meta_keys)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(meta_keys={self.meta_keys})'

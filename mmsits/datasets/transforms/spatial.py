@@ -16,7 +16,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.errors import DataError
-from mmsits.datasets.transforms.common import generator_of
+from mmsits.datasets.transforms.common import spatial_generator_of
 from mmsits.structures import ImageSeries
 
 MAP_KEYS = ('targets', 'instances')
@@ -72,7 +72,16 @@ def _apply(results: dict, change: Callable[[np.ndarray, int], np.ndarray]) -> No
     results['img_shape'] = reference_size(results)
 
 
-class _Crop(BaseTransform):
+class SpatialTransform(BaseTransform):
+    """Base of what moves, cuts or turns the image plane.
+
+    Views of one sample must go through the same of these with the same options, in the same order (`DomainViews` checks
+    it); then they stay aligned, since random numbers come from `spatial_generator_of` alone. ``repr`` must tell the
+    options.
+    """
+
+
+class _Crop(SpatialTransform):
     """What random and centre crop share: the size, alignment to coarser sensors, cutting."""
 
     def __init__(self, crop_size: int | tuple[int, int]) -> None:
@@ -127,7 +136,7 @@ class SeriesRandomCrop(_Crop):
     """
 
     def _origin(self, results: dict, steps: tuple[int, int]) -> tuple[int, int]:
-        rng = generator_of(results)
+        rng = spatial_generator_of(results)
         return int(rng.integers(steps[0] + 1)), int(rng.integers(steps[1] + 1))
 
 
@@ -150,7 +159,7 @@ class SeriesCenterCrop(_Crop):
 
 
 @TRANSFORMS.register_module()
-class SeriesRandomFlip(BaseTransform):
+class SeriesRandomFlip(SpatialTransform):
     """Mirror the sample, each direction by itself with the same probability.
 
     Required keys: inputs, rng. Changed keys: inputs, targets, instances. Added keys: flip (the directions mirrored).
@@ -174,7 +183,7 @@ class SeriesRandomFlip(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Mirror every sensor and map."""
-        rng = generator_of(results)
+        rng = spatial_generator_of(results)
         drawn = tuple(name for name in self.directions if rng.random() < self.probability)
         axes = tuple(self.AXES[name] for name in drawn)
         if axes:
@@ -187,7 +196,7 @@ class SeriesRandomFlip(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class SeriesRandomRotate90(BaseTransform):
+class SeriesRandomRotate90(SpatialTransform):
     """Turn the sample by 0, 90, 180 or 270 degrees anticlockwise, each with the same probability.
 
     Only by 0 or 180 where height and width differ, so that the samples of a batch keep one shape. Height and width of
@@ -200,7 +209,7 @@ class SeriesRandomRotate90(BaseTransform):
         """Turn every sensor and map."""
         height, width = reference_size(results)
         step = 1 if height == width else 2
-        turns = int(generator_of(results).integers(4 // step)) * step
+        turns = int(spatial_generator_of(results).integers(4 // step)) * step
         if turns:
             _apply(results, lambda array, _: np.rot90(array, turns, axes=(-2, -1)))
         if turns % 2 and 'instances' in results:

@@ -7,6 +7,7 @@ dates that are needed leave the disk.
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -21,6 +22,9 @@ from mmsits.datasets.transforms.common import (
     keep_dates,
     remove_all_dates,
 )
+
+if TYPE_CHECKING:
+    from mmsits.datasets.parcel_batch import ParcelBatch
 
 
 @TRANSFORMS.register_module()
@@ -56,17 +60,48 @@ class SampleDates(BaseTransform):
             keep_dates(results, sensor, existing[self._positions(len(existing), results)])
         return results
 
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Keep the chosen dates of every parcel of a batch."""
+        length = batch.days.shape[1]
+        if length <= self.num_dates or not _concerns(self.sensors, batch.sensor):
+            return batch
+        # Dates in ascending order of the key are chosen: those that do not exist come last.
+        keys = batch.random(length) if self.random else _evenly_spread(batch.exists, self.num_dates)
+        keys = np.where(batch.exists, keys, 2.0)
+        batch.keep_dates(np.sort(np.argsort(keys, axis=1, kind='stable')[:, : self.num_dates], axis=1))
+        return batch
+
     def _positions(self, count: int, results: dict) -> np.ndarray:
         if count <= self.num_dates:
             return np.arange(count)
         if self.random:
             return np.sort(generator_of(results).choice(count, self.num_dates, replace=False))
-        if self.num_dates == 1:
-            return np.array([count // 2])
-        return np.round(np.linspace(0, count - 1, self.num_dates)).astype(int)
+        return _even_positions(count, self.num_dates)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_dates={self.num_dates}, random={self.random}, sensors={self.sensors})'
+
+
+def _concerns(sensors: SensorNames, sensor: str) -> bool:
+    """Whether a transform for these sensors acts on that one."""
+    return sensors is None or sensor in ([sensors] if isinstance(sensors, str) else sensors)
+
+
+def _even_positions(count: int, chosen: int) -> np.ndarray:
+    """Positions at even distances out of `count`, first and last included, (chosen,)."""
+    if chosen == 1:
+        return np.array([count // 2])
+    return np.round(np.linspace(0, count - 1, chosen)).astype(int)
+
+
+def _evenly_spread(exists: np.ndarray, chosen: int) -> np.ndarray:
+    """Keys (B,T), 0 at dates at even distances among those that exist, 1 elsewhere."""
+    keys = np.ones(exists.shape)
+    for row, mask in enumerate(exists):
+        existing = np.flatnonzero(mask)
+        keep = np.arange(len(existing)) if len(existing) <= chosen else _even_positions(len(existing), chosen)
+        keys[row, existing[keep]] = 0
+    return keys
 
 
 @TRANSFORMS.register_module()
@@ -155,6 +190,17 @@ class CropDays(BaseTransform):
                 keep_dates(results, sensor, np.flatnonzero(inside))
         return results
 
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Take the dates outside the window as not observed."""
+        if not _concerns(self.sensors, batch.sensor):
+            return batch
+        days = batch.days - batch.season_starts[:, None]
+        if self.start is not None:
+            batch.exists &= days >= self.start
+        if self.end is not None:
+            batch.exists &= days < self.end
+        return batch
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}(start={self.start}, end={self.end}, sensors={self.sensors})'
 
@@ -187,6 +233,13 @@ class ShiftDays(BaseTransform):
             results['inputs'][sensor] = series._replace(days=series.days + np.int32(shift))
         results['day_shift'] = results.get('day_shift', 0) + shift
         return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Add a shift of its own to the days of every parcel."""
+        count = self.high - self.low + 1
+        shifts = self.low + (batch.random(1) * count).astype(np.int32)
+        batch.days = batch.days + shifts.astype(np.int32)
+        return batch
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(days=({self.low}, {self.high}))'

@@ -43,6 +43,13 @@ class DatasetContractHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
         check_classes(getattr(model, 'decode_head', None), metainfo)
+        spare = spare_classes(getattr(model, 'decode_head', None), metainfo)
+        if spare:
+            runner.logger.warning(
+                f'The head tells {spare} more classes apart than the dataset has ({", ".join(metainfo["classes"])}); '
+                'a prediction of one of them ends the validation. Set num_classes in the head to '
+                f'{len(metainfo["classes"])}.'
+            )
         if not getattr(runner.train_dataloader.sampler, 'numbers_draws', False):
             runner.logger.warning(
                 f'{type(runner.train_dataloader.sampler).__name__} does not number its draws: every pass over the '
@@ -55,6 +62,8 @@ class DatasetContractHook(Hook):
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
         dataset = runner.train_dataloader.dataset
+        # Of several domains the first is the one that the model is normalised by.
+        dataset = getattr(dataset, 'main', dataset)
         # A concatenated or repeated dataset hands on the metainfo of what it holds.
         described = 'bands' in (getattr(dataset, 'metainfo', None) or {})
         if not self.data_card or not is_main_process() or not described:
@@ -83,6 +92,13 @@ def check_classes(head: Any, metainfo: Mapping[str, Any]) -> None:
                 f'{type(part).__name__} has {known} classes, the dataset {len(classes)} ({", ".join(classes)}): set '
                 f'num_classes={len(classes)} in the head, or join classes by the label_map of the dataset'
             )
+
+
+def spare_classes(head: Any, metainfo: Mapping[str, Any]) -> int:
+    """How many classes of a decode head, of several the largest, the dataset does not have; 0 if it names none."""
+    classes = metainfo.get('classes') or ()
+    known = [getattr(part, 'num_classes', None) or 0 for part in (head if isinstance(head, Iterable) else (head,))]
+    return max(0, max(known, default=0) - len(classes)) if classes else 0
 
 
 def statistics_in_use(preprocessor: Any) -> dict[str, dict[str, list[float]]]:

@@ -1,5 +1,5 @@
 """Segmentors for image time series."""
 
-from .temporal_encoder_decoder import TemporalEncoderDecoder
+from .temporal_encoder_decoder import TemporalEncoderDecoder, first_output, observed_pixels
 
-__all__ = ['TemporalEncoderDecoder']
+__all__ = ['TemporalEncoderDecoder', 'first_output', 'observed_pixels']

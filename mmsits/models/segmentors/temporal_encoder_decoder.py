@@ -115,24 +115,36 @@ class TemporalEncoderDecoder(BaseSegmentor):
 
     def encode_decode(self, inputs: Inputs, *_: Any) -> Tensor:
         """Class scores (N, K, H, W) of whole inputs, at the size of the label map."""
-        logits = self.decode_head(self.extract_feat(inputs))
-        if isinstance(logits, tuple | list):
-            # Heads with more than one output (DAHead, EncHead) put first what predicts; their losses take all of it.
-            logits = logits[0]
-        size = self._output_size(inputs)
+        logits = first_output(self.decode_head(self.extract_feat(inputs)))
+        size = self.output_size(inputs)
         if logits.shape[-2:] == size:
             return logits
         return resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
 
     def loss(self, inputs: Inputs, targets: Tensor) -> dict[str, Tensor]:
         """Losses of the decode head (`decode.…`) and the auxiliary heads (`aux_0.…`)."""
-        features = self.extract_feat(inputs)
+        return self.losses_of(self.run_heads(self.extract_feat(inputs)), targets)
+
+    def run_heads(self, features: tuple[Tensor, ...]) -> dict[str, Any]:
+        """What each head makes of the feature maps, as its loss wants it: 'decode', 'aux_0' …"""
+        return {name: head(features) for name, head in self._heads().items()}
+
+    def losses_of(self, outputs: dict[str, Any], targets: Tensor) -> dict[str, Tensor]:
+        """Losses of what `run_heads` returned, or of some of its samples.
+
+        Args:
+            outputs: 'decode' and, with auxiliary heads, 'aux_0' …
+            targets: Labels (N, 1, H, W) int64, 255 where ignored.
+        """
         labels = [_Labels(PixelData(data=target)) for target in targets]
-        losses = _head_losses(self.decode_head, features, labels, 'decode')
-        if self.with_auxiliary_head:
-            for i, head in enumerate(self.auxiliary_head):
-                losses.update(_head_losses(head, features, labels, f'aux_{i}'))
+        losses: dict[str, Tensor] = {}
+        for name, head in self._heads().items():
+            losses.update(add_prefix(head.loss_by_feat(outputs[name], labels), name))
         return losses
+
+    def _heads(self) -> dict[str, BaseDecodeHead]:
+        auxiliary = self.auxiliary_head if self.with_auxiliary_head else ()
+        return {'decode': self.decode_head, **{f'aux_{i}': head for i, head in enumerate(auxiliary)}}
 
     @torch.no_grad()
     def predict(
@@ -152,7 +164,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
                 'logits': logits,
                 'prediction': self._classes(logits),
                 'targets': None if targets is None else targets.squeeze(1),
-                'observed': _observed(inputs, size),
+                'observed': observed_pixels(inputs, size),
                 'metas': [SampleMeta() for _ in logits] if metas is None else metas,
             }
         ]
@@ -195,7 +207,8 @@ class TemporalEncoderDecoder(BaseSegmentor):
         threshold = self.decode_head.threshold
         return (logits.sigmoid() > (0.3 if threshold is None else threshold)).squeeze(1).long()
 
-    def _output_size(self, inputs: Inputs) -> tuple[int, int]:
+    def output_size(self, inputs: Inputs) -> tuple[int, int]:
+        """Height and width of the label map that belongs to the inputs."""
         # A backbone that pools a parcel's pixels (S×1) gives one label.
         return (1, 1) if getattr(self.backbone, 'pools_space', False) else _map_size(inputs)
 
@@ -207,12 +220,6 @@ class TemporalEncoderDecoder(BaseSegmentor):
                 f'{type(self.backbone).__name__} takes patches of at least {smallest}×{smallest} pixels; the batch is '
                 f'{height}×{width}. Use PixelwiseBackbone for parcels and single pixels.'
             )
-
-
-def _head_losses(
-    head: BaseDecodeHead, features: tuple[Tensor, ...], labels: list[_Labels], prefix: str
-) -> dict[str, Tensor]:
-    return add_prefix(head.loss_by_feat(head(features), labels), prefix)
 
 
 def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
@@ -242,7 +249,24 @@ def _map_size(inputs: Inputs) -> tuple[int, int]:
     return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
-def _observed(inputs: Inputs, size: torch.Size) -> Tensor:
+def first_output(output: Any) -> Tensor:
+    """The class scores among a head's outputs.
+
+    Heads with more than one output (DAHead, EncHead) put first what predicts; their losses take all of it.
+    """
+    return output[0] if isinstance(output, tuple | list) else output
+
+
+def observed_pixels(inputs: Inputs, size: Sequence[int]) -> Tensor:
+    """Which pixels of a map were observed on at least one date by at least one sensor.
+
+    Args:
+        inputs: sensor -> ImageSeries, batched.
+        size: Height and width of the map; where it is 1×1, one pixel of a parcel is enough.
+
+    Returns:
+        (N, H, W) bool.
+    """
     observed = torch.zeros((), dtype=torch.bool, device=next(iter(inputs.values())).valid.device)
     for series in inputs.values():
         seen = pixels_exist(series.valid)

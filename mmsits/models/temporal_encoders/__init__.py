@@ -2,5 +2,9 @@
 
 from .base import TemporalEncoder
 from .ltae import LTAE
+from .series_gru import SeriesGRU
+from .tae import TAE
+from .temp_cnn import TempCNN
+from .timematch_ltae import TimeMatchLTAE
 
-__all__ = ['LTAE', 'TemporalEncoder']
+__all__ = ['LTAE', 'TAE', 'SeriesGRU', 'TempCNN', 'TemporalEncoder', 'TimeMatchLTAE']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmengine.model import BaseModule
@@ -55,6 +56,14 @@ class TemporalEncoder(BaseModule, metaclass=ABCMeta):
             NotImplementedError: for a network without attention.
         """
         raise NotImplementedError(f'{type(self).__name__} has no attention over dates')
+
+    def encode_shifts(self, x: Tensor, days: Tensor, valid: Tensor, shifts: Iterable[int]) -> Iterator[Tensor]:
+        """As `forward`, for the days moved by each of several shifts: yields (N, C') per shift.
+
+        Encoders that can do a part of the work once for all shifts override it.
+        """
+        for shift in shifts:
+            yield self(x, days + shift, valid)
 
     def encode_maps(self, x: Tensor, days: Tensor, valid: Tensor) -> Tensor:
         """Encode every pixel of patches.

@@ -10,7 +10,7 @@ from mmengine.runner import IterBasedTrainLoop
 from mmsits.datasets import PASTISDataset, SeriesSampler
 from mmsits.datasets.errors import DataError
 from mmsits.engine import ConfigError, DatasetContractHook
-from mmsits.engine.hooks.dataset_contract_hook import bind_statistics, check_classes
+from mmsits.engine.hooks.dataset_contract_hook import bind_statistics, check_classes, spare_classes
 from mmsits.models import SeriesDataPreprocessor
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
@@ -77,3 +77,11 @@ def test_sampler_that_repeats_the_augmentation_is_named() -> None:
         DatasetContractHook().before_run(runner)
     assert len(said) == 1
     assert said[0].startswith('InfiniteSampler does not number its draws')
+
+
+def test_classes_that_only_the_head_has_are_counted() -> None:
+    data = dict(classes=('corn', 'wheat'))
+    assert spare_classes(SimpleNamespace(num_classes=5), data) == 3
+    assert spare_classes([SimpleNamespace(num_classes=2), SimpleNamespace(num_classes=3)], data) == 1
+    assert spare_classes(SimpleNamespace(num_classes=1), data) == spare_classes(None, data) == 0
+    assert spare_classes(SimpleNamespace(num_classes=5), {}) == 0

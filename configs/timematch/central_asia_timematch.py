@@ -1,0 +1,18 @@
+# TimeMatch from Samarkand to Fergana, 12 classes.
+_base_ = ['../_base_/datasets/central_asia_adaptation.py', '../_base_/adaptation/timematch.py']
+load_from = 'work_dirs/central_asia_source/iter_600.pth'
+model = dict(
+    segmentor=dict(
+        data_preprocessor=dict(_delete_=True, type='SeriesDataPreprocessor', sensors=dict(ndvi=1)),
+        backbone=dict(in_channels=1, sensor='ndvi'),
+    )
+)
+train_cfg = dict(max_iters=300)
+val_cfg = None
+# Shorter than published, with a teacher that follows faster and estimates that are repeated sooner accordingly.
+custom_hooks = [
+    dict(type='MeanTeacherHook', decay=0.99),
+    dict(type='TemporalShiftHook', interval=100, estimator='AM', max_shift=60, step=2, num_batches=1, batch_size=512),
+    dict(type='PseudoLabelLogHook', interval=100),
+]
+default_hooks = dict(checkpoint=dict(interval=300))

@@ -1,0 +1,172 @@
+"""A batch of parcels whose pixels are still on the disk, on which transforms work all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmsits.structures import ImageSeries, SampleMeta
+
+from .collate import CollatedBatch
+from .counter_random import random_fractions
+from .parcel_store import ParcelStore
+
+
+class ParcelBatch:
+    """B parcels: which of their pixels and dates are wanted, not yet what these hold.
+
+    A transform that has a method `transform_batch(batch) -> batch` changes `pixels`, `dates`, `days` and their masks;
+    values are read once, at the end (:meth:`collate`), or where a transform that has none needs samples
+    (:meth:`samples`).
+
+    Args:
+        store: where the pixels are.
+        sensor: name of the sensor that the store holds.
+        parcels: (B,) numbers of the parcels in the store.
+        draws: (B,2) seed and number of each draw.
+        targets: (B,) uint8 labels, 255 ignored; None without labels.
+        season_starts: (B,) reference dates, days since 1970-01-01.
+        static: sensors with one value per band and parcel: name -> (B,C).
+        sample_ids: B names.
+        infos: `sensors_info` of the dataset, `ignored_labels`, `statistics` and whatever goes into each sample.
+        bands: positions in the store of the bands wanted.
+
+    Attributes:
+        pixels: (B,n) positions within the parcel.
+        observed: (B,n) bool; False where a parcel has fewer pixels than n.
+        dates: (B,L) positions on the time axis of the store.
+        days: (B,L) int32, days since 1970-01-01.
+        exists: (B,L) bool.
+    """
+
+    def __init__(
+        self,
+        store: ParcelStore,
+        sensor: str,
+        parcels: np.ndarray,
+        draws: Sequence[tuple[int, int]],
+        targets: np.ndarray | None,
+        season_starts: np.ndarray,
+        static: Mapping[str, np.ndarray],
+        sample_ids: Sequence[str],
+        infos: Mapping[str, Any],
+        bands: Sequence[int],
+    ) -> None:
+        self.store, self.sensor, self.parcels = store, sensor, parcels
+        self.draws, self.targets, self.season_starts = list(draws), targets, season_starts
+        self.static, self.sample_ids, self.infos = dict(static), list(sample_ids), dict(infos)
+        self.bands = list(bands)
+        self.sizes = store.sizes[parcels]
+        self.days = np.array(store.days(parcels), np.int32)
+        self.exists = np.array(store.exists(parcels), bool)
+        self.dates = np.broadcast_to(np.arange(self.days.shape[1]), self.days.shape)
+        most = int(self.sizes.max())
+        order = np.broadcast_to(np.arange(most), (len(parcels), most))
+        self.observed = order < self.sizes[:, None]
+        # Pixel 0 stands in where a parcel has no more, as in the published code.
+        self.pixels = np.where(self.observed, order, 0)
+        mask = 2**64 - 1
+        self._seeds = np.array([seed & mask for seed, _ in self.draws], np.uint64)
+        self._numbers = np.array([number & mask for _, number in self.draws], np.uint64)
+        self._streams = 0
+
+    def __len__(self) -> int:
+        return len(self.parcels)
+
+    def random(self, count: int) -> np.ndarray:
+        """Uniform numbers 0 ≤ u < 1, (B,count): functions of each draw alone, new with every call."""
+        self._streams += 1
+        return random_fractions(self._seeds, self._numbers, self._streams, count)
+
+    def keep_dates(self, index: np.ndarray) -> None:
+        """Keep the dates at positions (B,L') of the present ones, in that order."""
+        self.dates, self.days, self.exists = (
+            np.take_along_axis(array, index, axis=1) for array in (self.dates, self.days, self.exists)
+        )
+
+    def read(self) -> np.ndarray:
+        """The chosen pixels on the chosen dates, (B,L,n,C)."""
+        values = self.store.gather(self.parcels, self.dates, self.pixels)
+        whole = self.bands == list(range(self.store.bands))
+        return values if whole else np.ascontiguousarray(values[..., self.bands])
+
+    def collate(self, meta_keys: Sequence[str]) -> CollatedBatch:
+        """Read, and make the batch that the data preprocessor takes.
+
+        Args:
+            meta_keys: what goes into `metas`.
+
+        Returns:
+            inputs: sensor to ImageSeries: values (B,L,C,n,1) of the store's type, days (B,L), valid (B,L,n,1) bool;
+            targets: (B,1,1,1) uint8, absent without labels; metas: B SampleMeta. Bands lie next to each other in
+            memory: networks look at one pixel's bands together.
+        """
+        values = torch.from_numpy(self.read()).transpose(2, 3).unsqueeze(-1)
+        valid = torch.from_numpy(self._valid()).unsqueeze(-1)
+        batch = CollatedBatch(inputs={self.sensor: ImageSeries(values, torch.from_numpy(self.days), valid)})
+        for name, numbers in self.static.items():
+            batch['inputs'][name] = ImageSeries(
+                torch.from_numpy(numbers.astype(np.float32))[:, None, :, None, None],
+                torch.from_numpy(self.season_starts.astype(np.int32))[:, None],
+                torch.from_numpy(np.isfinite(numbers).all(1))[:, None, None, None],
+            )
+        if self.targets is not None:
+            batch['targets'] = torch.from_numpy(self.targets)[:, None, None, None]
+        batch['metas'] = [
+            SampleMeta(**{key: value for key, value in self._meta(row).items() if key in meta_keys})
+            for row in range(len(self))
+        ]
+        return batch
+
+    def samples(self) -> list[dict[str, Any]]:
+        """Read, and make the B samples that ordinary transforms take, each with a generator of its draw."""
+        values, valid = self.read(), self._valid()
+        samples = []
+        for row in range(len(self)):
+            series = ImageSeries(values[row].swapaxes(1, 2)[..., None], self.days[row], valid[row][..., None])
+            inputs = {self.sensor: series}
+            for name, numbers in self.static.items():
+                inputs[name] = ImageSeries(
+                    numbers[row].astype(np.float32)[None, :, None, None],
+                    np.array([self.season_starts[row]], np.int32),
+                    np.isfinite(numbers[row]).all().reshape(1, 1, 1),
+                )
+            sample = dict(
+                self.infos,
+                **self._meta(row),
+                inputs=inputs,
+                static_sensors=tuple(self.static),
+                date_index={self.sensor: np.array(self.dates[row])},
+                rng=np.random.default_rng(self.draws[row]),
+            )
+            if self.targets is not None:
+                sample['targets'] = self.targets[row].reshape(1, 1)
+            samples.append(sample)
+        return samples
+
+    def _valid(self) -> np.ndarray:
+        """(B,L,n) bool."""
+        return self.exists[:, :, None] & self.observed[:, None, :]
+
+    def _meta(self, row: int) -> dict[str, Any]:
+        meta = dict(
+            sample_id=self.sample_ids[row],
+            season_start=int(self.season_starts[row]),
+            paths={self.sensor: self.store.path_of(int(self.parcels[row]))},
+            img_shape=(self.pixels.shape[1], 1),
+        )
+        if 'statistics' in self.infos:
+            meta['statistics'] = self.infos['statistics']
+        return meta
+
+
+def single_sample(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The only sample of a batch of one, without the leading axis."""
+    inputs = {sensor: ImageSeries(*(part[0] for part in series)) for sensor, series in batch['inputs'].items()}
+    sample: dict[str, Any] = dict(inputs=inputs, metas=batch['metas'][0])
+    if 'targets' in batch:
+        sample['targets'] = batch['targets'][0]
+    return sample

@@ -1,0 +1,162 @@
+"""`ParcelSeriesDataset`: what datasets of parcels and single pixels share, first of all the batched reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import pseudo_collate
+
+from .base import SeriesDataset
+from .collate import CollatedBatch
+from .parcel_batch import ParcelBatch, single_sample
+from .parcel_store import ParcelStore
+from .samplers import DrawIndex
+
+
+class ParcelSeriesDataset(SeriesDataset):
+    """Base of datasets whose samples are pixel sets S×1 (a pixel's series has S = 1) with one label.
+
+    A whole batch is read, sampled, augmented and collated at once (`__getitems__`), as long as the pipeline's
+    transforms can (`transform_batch`: `SamplePixels`, `SampleDates`, `ShiftDays`, `CropDays`, `PackSeriesInputs`);
+    from the first that cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
+    way as a batch of one, so both give the same numbers. The data loader needs
+    `collate_fn=dict(type='identity_collate')`.
+
+    Nothing has to load in the pipeline: it starts with the choice of pixels.
+
+    A subclass writes `open_store` (called first), `load_data_list` (entries with `sample_id`, `season_start`, `parcel`,
+    the number in the store, and `label`, None or 0 … 255) and, where it has sensors without time, `static_values`.
+
+    Args:
+        with_labels: hand labels on. False for the unlabelled domain of an adaptation: no label is in any sample.
+        **kwargs: as in :class:`SeriesDataset`.
+
+    Attributes:
+        store: where the pixels are.
+        labels: label of each sample, (N,) uint8, 255 ignored; None without labels.
+        sample_sizes: number of pixels of each sample, (N,) int64.
+    """
+
+    SENSOR = 's2'
+    """The sensor whose pixels the store holds; the others are static."""
+
+    def __init__(self, *args: Any, with_labels: bool = True, **kwargs: Any) -> None:
+        self.with_labels = with_labels
+        self.store: ParcelStore
+        self.labels: np.ndarray | None = None
+        self.sample_sizes = np.zeros(0, np.int64)
+        super().__init__(*args, **kwargs)
+        if self.SENSOR not in self.sensors:
+            raise ValueError(f'{type(self).__name__}: sensors must contain {self.SENSOR!r}, got {list(self.sensors)}')
+
+    def full_init(self) -> None:
+        """Open the store, read the index and the labels (mmengine calls it once)."""
+        if self._fully_initialized:
+            return
+        self.open_store()
+        super().full_init()
+        self._gather_entries()
+
+    def open_store(self) -> None:
+        """Set `store`, and `classes` and `palette` in the metainfo where these come from the data."""
+        raise NotImplementedError
+
+    def static_values(self, sensor: str, parcels: np.ndarray) -> np.ndarray:
+        """Values of a sensor without time for parcels of the store, (B,C) in the order of its file."""
+        raise NotImplementedError
+
+    def get_subset_(self, indices: Sequence[int] | int) -> None:
+        """Keep the samples at some positions; see mmengine."""
+        super().get_subset_(indices)
+        self._gather_entries()
+
+    def get_subset(self, indices: Sequence[int] | int) -> ParcelSeriesDataset:
+        """A dataset of the samples at some positions; see mmengine."""
+        subset = super().get_subset(indices)
+        subset._gather_entries()
+        return subset
+
+    def _gather_entries(self) -> None:
+        """Bring what a batch needs of the entries into arrays."""
+        entries = [self.get_data_info(index) for index in range(len(self))]
+        self._parcels = np.array([entry['parcel'] for entry in entries], np.int64)
+        self._season_starts = np.array([entry['season_start'] for entry in entries], np.int64)
+        self._sample_ids = [entry['sample_id'] for entry in entries]
+        self.sample_sizes = self.store.sizes[self._parcels]
+        if not self.with_labels:
+            self.labels = None
+            return
+        labels = np.array([255 if entry['label'] is None else entry['label'] for entry in entries], np.uint8)
+        labels[np.isin(labels, self.ignored_labels)] = 255
+        self.labels = labels
+
+    def day_range(self) -> tuple[int, int]:
+        """First and last observed day of the season over all samples, days since each sample's season start."""
+        days = self.store.days(self._parcels) - self._season_starts[:, None]
+        observed = days[self.store.exists(self._parcels)]
+        return int(observed.min(initial=2**31 - 1)), int(observed.max(initial=-(2**31)))
+
+    def prepare_data(self, idx: int) -> Any:
+        """Read and transform one sample: a batch of one.
+
+        Args:
+            idx: A plain index or a `DrawIndex`.
+        """
+        result = self._run([idx])
+        return single_sample(result) if isinstance(result, CollatedBatch) else result[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> CollatedBatch:
+        """Read, sample, augment and collate a whole batch; the data loader calls it.
+
+        Args:
+            indices: plain indices or `DrawIndex`.
+
+        Returns:
+            What the data preprocessor takes.
+        """
+        if not self._fully_initialized:
+            self.full_init()
+        result = self._run(indices)
+        return result if isinstance(result, CollatedBatch) else CollatedBatch(pseudo_collate(result))
+
+    def _run(self, indices: Sequence[int]) -> Any:
+        batch: Any = self._open_batch(indices)
+        for step in self.pipeline.transforms:
+            if isinstance(batch, ParcelBatch) and hasattr(step, 'transform_batch'):
+                batch = step.transform_batch(batch)
+                continue
+            samples = batch.samples() if isinstance(batch, ParcelBatch) else batch
+            batch = [step(sample) for sample in samples]
+        return batch.samples() if isinstance(batch, ParcelBatch) else batch
+
+    def _open_batch(self, indices: Sequence[int]) -> ParcelBatch:
+        positions = np.array([int(index) for index in indices], np.int64)
+        parcels = self._parcels[positions]
+        draws = [
+            (index.seed, index.draw) if isinstance(index, DrawIndex) else (self.seed, int(index)) for index in indices
+        ]
+        infos: dict[str, Any] = dict(sensors_info=self.sensors_info, ignored_labels=self.ignored_labels)
+        if self.statistics_in_sample:
+            infos['statistics'] = self._statistics
+        static = {}
+        for sensor in self.sensors:
+            if sensor != self.SENSOR:
+                static[sensor] = self.static_values(sensor, parcels)[:, self._band_positions(sensor)]
+        return ParcelBatch(
+            store=self.store,
+            sensor=self.SENSOR,
+            parcels=parcels,
+            draws=draws,
+            targets=None if self.labels is None else self.labels[positions],
+            season_starts=self._season_starts[positions],
+            static=static,
+            sample_ids=[self._sample_ids[position] for position in positions],
+            infos=infos,
+            bands=self._band_positions(self.SENSOR),
+        )
+
+    def _band_positions(self, sensor: str) -> list[int]:
+        info = self.sensors_info[sensor]
+        return [info['file_bands'].index(band) for band in info['bands']]

@@ -1,0 +1,46 @@
+"""Linear map, batch norm, ReLU: the layer that pixel-set networks are made of (Garnot et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LinearBlock(nn.Module):
+    """Linear map without bias, batch norm over all rows, ReLU.
+
+    It takes rows that exist, one behind the other: pixels and dates that don't are left out before (`DatePacking`), so
+    that they have no part in the norm's statistics.
+
+    Args:
+        in_channels, out_channels: widths.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_channels, out_channels, bias=False)
+        self.norm = nn.BatchNorm1d(out_channels)
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(M, C) -> (M, C')."""
+        if self.norm.training:
+            return self.activation(self.norm(self.linear(rows)))
+        return self.activation(F.linear(rows, *self._folded()))
+
+    def _folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of linear map and norm in one, once the norm's statistics are fixed: half of the passes over
+        the rows, which are many and narrow."""
+        mean, variance = cast(Tensor, self.norm.running_mean), cast(Tensor, self.norm.running_var)
+        scale = self.norm.weight * torch.rsqrt(variance + self.norm.eps)
+        return self.linear.weight * scale.unsqueeze(1), self.norm.bias - mean * scale
+
+
+def linear_blocks(widths: Sequence[int]) -> nn.Sequential:
+    """One `LinearBlock` from each width to the next."""
+    return nn.Sequential(*(LinearBlock(c_in, c_out) for c_in, c_out in pairwise(widths)))

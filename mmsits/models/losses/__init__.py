@@ -1,0 +1,5 @@
+"""Losses beside those of mmseg."""
+
+from .softmax_focal_loss import SoftmaxFocalLoss
+
+__all__ = ['SoftmaxFocalLoss']

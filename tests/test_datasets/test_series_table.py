@@ -1,0 +1,198 @@
+"""Tables of series: npz, CSV and Parquet, missing values, conditions, classes, and what is said of bad tables."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+
+from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate
+from mmsits.models import SeriesDataPreprocessor
+
+PACK = [dict(type='PackSeriesInputs')]
+CSV = """field,date,ndvi,red,crop,region,cloud
+a,2018-05-01,0.1,0.30,wheat,north,0.1
+b,2018-05-03,0.2,,maize,south,0.2
+a,2018-06-01,,0.20,wheat,north,0.3
+b,2018-04-03,0.3,0.25,maize,south,0.4
+a,2018-04-01,0.5,0.10,wheat,north,0.5
+c,2018-04-05,0.6,0.15,rice,south,0.6
+"""
+COLUMNS = dict(id='field', label='crop')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'fields.csv').write_text(CSV)
+    rng = np.random.default_rng(0)
+    values = rng.random((6, 5, 2)).astype(np.float32)
+    values[1, 2, 0] = np.nan
+    np.savez(
+        tmp_path / 'fields.npz',
+        x=values,
+        doy=np.array([1, 17, 33, 49, 65]),
+        year=np.array([2011, 2012, 2011, 2012, 2011, 2012]),
+        y=np.array([0, 1, 2, 0, 1, 2], np.int16),
+        classes=np.array(['cotton', 'wheat', 'rice']),
+        region=np.array(['n', 's', 'n', 's', 'n', 's']),
+        split=np.array(['train'] * 4 + ['test'] * 2),
+    )
+    return tmp_path
+
+
+def open_csv(folder, **options):
+    options = {'bands': ('ndvi', 'red'), 'columns': COLUMNS, 'pipeline': PACK, **options}
+    return SeriesTableDataset(str(folder), table='fields.csv', **options)
+
+
+def open_npz(folder, **options):
+    return SeriesTableDataset(
+        str(folder), table='fields.npz', **{'bands': ('ndvi', 'ndwi'), 'pipeline': PACK, **options}
+    )
+
+
+def dates(sample, sensor='s2'):
+    series = sample['inputs'][sensor]
+    return [str(np.datetime64(int(day), 'D')) for day in series.days[series.valid[:, 0, 0]]]
+
+
+def test_rows_become_series_in_order_of_time_and_missing_values_are_not_valid(folder):
+    dataset = open_csv(folder)
+    assert dataset.metainfo['classes'] == ('maize', 'rice', 'wheat')
+    assert [dataset.get_data_info(i)['sample_id'] for i in range(3)] == ['a', 'b', 'c']
+    assert dataset.labels.tolist() == [2, 0, 1]
+    assert [dates(dataset[i]) for i in range(3)] == [['2018-04-01', '2018-05-01'], ['2018-04-03'], ['2018-04-05']]
+    series = dataset[0]['inputs']['s2']
+    np.testing.assert_allclose(series.values[:2, :, 0, 0], [[0.5, 0.1], [0.1, 0.3]], rtol=1e-6)
+    assert dataset[0]['targets'].shape == (1, 1, 1)
+
+
+def test_parquet_holds_the_same(folder):
+    pytest.importorskip('pyarrow')
+    from pyarrow import csv, parquet
+
+    parquet.write_table(csv.read_csv(folder / 'fields.csv'), folder / 'fields.parquet')
+    one, other = open_csv(folder), open_csv(folder)
+    other = SeriesTableDataset(
+        str(folder), table='fields.parquet', bands=('ndvi', 'red'), columns=COLUMNS, pipeline=PACK
+    )
+    for i in range(3):
+        for a, b in zip(one[i]['inputs']['s2'], other[i]['inputs']['s2'], strict=True):
+            assert torch.equal(a, b)
+
+
+def test_bands_that_are_not_named_are_the_numbers_that_change(folder):
+    assert open_csv(folder, bands=None).metainfo['bands'] == {'s2': ('ndvi', 'red', 'cloud')}
+
+
+def test_arrays_with_day_of_year(folder):
+    dataset = open_npz(folder, sensor='index')
+    sample = dataset[1]
+    assert dataset.metainfo['classes'] == ('cotton', 'wheat', 'rice')
+    assert sample['inputs']['index'].values.shape == (5, 2, 1, 1)
+    assert dates(sample, 'index') == ['2012-01-01', '2012-01-17', '2012-02-18', '2012-03-05']
+    assert str(np.datetime64(sample['metas']['season_start'], 'D')) == '2012-01-01'
+
+
+def test_conditions_choose_series(folder):
+    names = [
+        [d.get_data_info(i)['sample_id'] for i in range(len(d))]
+        for d in (open_npz(folder, where=dict(region='n', split='train')), open_npz(folder, where=dict(year=[2012])))
+    ]
+    assert names == [['0', '2'], ['1', '3', '5']]
+
+
+def test_other_classes_are_left_out_or_ignored(folder):
+    left_out = open_npz(folder, classes=('rice', 'cotton'))
+    ignored = open_npz(folder, classes=('rice', 'cotton'), unlisted='ignore')
+    assert left_out.labels.tolist() == [1, 0, 1, 0]
+    assert ignored.labels.tolist() == [1, 255, 0, 1, 255, 0]
+
+
+def test_statistics_are_those_of_the_observed_values(folder):
+    dataset = open_npz(folder, where=dict(region='s'), bands=('ndvi', 'ndwi'))
+    values = np.load(folder / 'fields.npz')['x'][[1, 3, 5]].reshape(-1, 2)
+    values = values[np.isfinite(values).all(1)]
+    np.testing.assert_allclose(dataset.statistics['s2']['mean'], values.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(dataset.statistics['s2']['std'], values.std(0, ddof=1), rtol=1e-5)
+
+
+def test_a_batch_holds_the_samples_that_single_reads_give(folder):
+    pipeline = [dict(type='SampleDates', num_dates=3), dict(type='ShiftDays', days=(-5, 5)), *PACK]
+    dataset = open_npz(folder, pipeline=pipeline)
+    indices = [DrawIndex(i % 6, 10 + i, 2) for i in range(9)]
+    preprocess = SeriesDataPreprocessor(sensors=dict(s2=2), statistics=dataset.statistics)
+    together = preprocess(identity_collate(dataset.__getitems__(indices)))
+    alone = preprocess(pseudo_collate([dataset[i] for i in indices]))
+    for one, other in zip(together['inputs']['s2'], alone['inputs']['s2'], strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(together['targets'], alone['targets'])
+    # Of series 1 one date is missing, and never chosen before an existing one.
+    assert together['inputs']['s2'].valid.flatten(1).sum(1).tolist() == [3] * 9
+
+
+def test_labels_can_be_withheld(folder):
+    dataset = open_npz(folder, with_labels=False)
+    assert dataset.labels is None
+    assert 'targets' not in dataset[0]
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('a,2018-06-01,,0.20,wheat', 'a,2018-06-01,,0.20,maize', r"label 'maize' is not that.*sample a"),
+        ('b,2018-04-03', 'b,2018-05-03', r'occurs twice.*sample b.*2018-05-03'),
+        ('c,2018-04-05', 'c,spring', r"'spring' is no date"),
+        ('field,date', 'field,day', r"no column 'doy'.*'day'"),
+        ('ndvi,red', 'ndvi,blue', r"no column 'red'"),
+        (CSV.partition('\n')[2], '', r'no row'),
+    ],
+)
+def test_a_bad_table_is_named(folder, old, new, message):
+    path = folder / 'fields.csv'
+    path.write_text(CSV.replace(old, new))
+    with pytest.raises(DataError, match=message):
+        open_csv(folder)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(y=np.array([0, 1, 9, 0, 1, 2])), r'label 9 is none of the 3 classes.*sample 2'),
+        (dict(y=np.array([0, 1])), r'must hold 6 labels'),
+        (dict(doy=np.array([1, 2])), r'the dates are \(6, 2\), the series \(6, 5\)'),
+        (dict(x=np.zeros(3)), r'must be \(N,T\)'),
+        (dict(x=np.zeros((6, 5, 3))), r'2 bands are named, the file has 3'),
+    ],
+)
+def test_bad_arrays_are_named(folder, changes, message):
+    with np.load(folder / 'fields.npz') as held:
+        arrays = {**held, **changes}
+    np.savez(folder / 'fields.npz', **arrays)
+    with pytest.raises(DataError, match=message):
+        open_npz(folder)
+
+
+def test_missing_and_damaged_files_are_named(folder):
+    with pytest.raises(DataError, match='table is missing'):
+        SeriesTableDataset(str(folder), table='none.npz')
+    (folder / 'fields.npz').write_bytes(b'PK\x03\x04')
+    with pytest.raises(DataError, match='not a readable table'):
+        open_npz(folder)
+    (folder / 'fields.txt').write_text('a')
+    with pytest.raises(DataError, match=r"'\.txt' is no table"):
+        SeriesTableDataset(str(folder), table='fields.txt')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(classes=('barley',)), r"no class \['barley'\].*cotton"),
+        (dict(where=dict(zone='n')), r"no column 'zone'.*region"),
+        (dict(where=dict(region='east')), 'no series is left of 6'),
+        (dict(columns=dict(name='id')), r"no columns \['name'\] are known"),
+        (dict(unlisted='keep'), 'unlisted must be'),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        open_npz(folder, **options)
