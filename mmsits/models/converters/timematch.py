@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..layers.day_encoding import OffsetDayEncoding
+from .renaming import rename_completely
 
 # Days of a year; what the published table of day encodings has beyond them lies half before and half behind.
 _DAYS = 365
@@ -65,24 +66,9 @@ def convert_timematch(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: if keys are missing or unknown, or shapes contradict each other.
     """
-    options = timematch_options(state_dict)
     published = {key: value for key, value in state_dict.items() if not _TABLE.match(key)}
-    converted = {rename_timematch_key(key): value for key, value in published.items()}
-    expected = _expected_shapes(options)
-    missing, unknown = sorted(expected.keys() - converted.keys()), sorted(converted.keys() - expected.keys())
-    if missing or unknown:
-        original = {rename_timematch_key(key): key for key in published}
-        raise ValueError(
-            f'not the weights of a published TimeMatch network: {len(missing)} of {len(expected)} parameters are '
-            f'missing {missing[:5]}, {len(unknown)} are unknown {[original[key] for key in unknown[:5]]}'
-        )
-    # Counters of batch norm are stored as () or (1,), whichever version of torch wrote them.
-    converted = {key: value.reshape(expected[key]) if value.numel() == 1 else value for key, value in converted.items()}
-    wrong = [key for key, value in converted.items() if value.shape != expected[key]]
-    if wrong:
-        details = '; '.join(f'{key}: {tuple(converted[key].shape)}, not {tuple(expected[key])}' for key in wrong[:5])
-        raise ValueError(f'{len(wrong)} parameters have shapes that do not fit the rest of the network: {details}')
-    return converted
+    expected = _expected_shapes(timematch_options(state_dict))
+    return rename_completely(published, rename_timematch_key, expected, 'TimeMatch network')
 
 
 def timematch_options(state_dict: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from .renaming import rename_completely
+
 _PANOPTIC_PREFIX = 'encoder.'
 # The published names say `conv` for every container; attention and projection have names of their own.
 _NAMES = (
@@ -50,22 +52,8 @@ def convert_utae(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     published, panoptic = _published_utae(state_dict)
     if panoptic:
         published = {key: value for key, value in published.items() if not key.startswith('out_conv.')}
-    converted = {rename_utae_key(key): value for key, value in published.items()}
     expected = _expected_shapes(utae_options(state_dict), panoptic)
-    missing, unknown = sorted(expected.keys() - converted.keys()), sorted(converted.keys() - expected.keys())
-    if missing or unknown:
-        original = {rename_utae_key(key): key for key in published}
-        raise ValueError(
-            f'not the weights of a published U-TAE: {len(missing)} of {len(expected)} parameters are missing '
-            f'{missing[:5]}, {len(unknown)} are unknown {[original[key] for key in unknown[:5]]}'
-        )
-    # Counters of batch norm are stored as () or (1,), whichever version of torch wrote them.
-    converted = {key: value.reshape(expected[key]) if value.numel() == 1 else value for key, value in converted.items()}
-    wrong = [key for key, value in converted.items() if value.shape != expected[key]]
-    if wrong:
-        details = '; '.join(f'{key}: {tuple(converted[key].shape)}, not {tuple(expected[key])}' for key in wrong[:5])
-        raise ValueError(f'{len(wrong)} parameters have shapes that do not fit the rest of the network: {details}')
-    return converted
+    return rename_completely(published, rename_utae_key, expected, 'U-TAE')
 
 
 def utae_options(state_dict: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
