@@ -6,7 +6,16 @@ from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import MLPHead, UTAEHead
 from .losses import SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
-from .temporal_encoders import LTAE, TAE, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
+from .temporal_encoders import (
+    LTAE,
+    TAE,
+    SeriesGRU,
+    SeriesLSTM,
+    SeriesTransformer,
+    TempCNN,
+    TemporalEncoder,
+    TimeMatchLTAE,
+)
 
 __all__ = [
     'ALDA',
@@ -24,6 +33,8 @@ __all__ = [
     'PixelwiseBackbone',
     'SeriesDataPreprocessor',
     'SeriesGRU',
+    'SeriesLSTM',
+    'SeriesTransformer',
     'SoftmaxFocalLoss',
     'TempCNN',
     'TemporalEncoder',

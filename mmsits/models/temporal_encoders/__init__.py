@@ -3,8 +3,10 @@
 from .base import TemporalEncoder
 from .ltae import LTAE
 from .series_gru import SeriesGRU
+from .series_lstm import SeriesLSTM
+from .series_transformer import SeriesTransformer
 from .tae import TAE
 from .temp_cnn import TempCNN
 from .timematch_ltae import TimeMatchLTAE
 
-__all__ = ['LTAE', 'TAE', 'SeriesGRU', 'TempCNN', 'TemporalEncoder', 'TimeMatchLTAE']
+__all__ = ['LTAE', 'TAE', 'SeriesGRU', 'SeriesLSTM', 'SeriesTransformer', 'TempCNN', 'TemporalEncoder', 'TimeMatchLTAE']
