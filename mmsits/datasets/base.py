@@ -130,11 +130,33 @@ class SeriesDataset(BaseDataset):
         self.ignored_labels = self._resolve_ignored_classes()
         super().full_init()
         self._statistics = self.load_statistics()
+        self._metainfo.update(season_start=self.season_start)
+        self.describe_outputs()
+
+    def describe_outputs(self) -> None:
+        """Put into the metainfo what the pipeline gives: bands, units, and the statistics where these still hold.
+
+        A transform that changes bands tells how by `changed_sensors_info(sensors_info) -> sensors_info`. The
+        statistics of a sensor whose bands it changed are left out: they are measured before training.
+
+        Raises:
+            ValueError: If samples are to bring the statistics of bands that the pipeline changes.
+        """
+        info = self.sensors_info
+        for step in self.pipeline.transforms:
+            if hasattr(step, 'changed_sensors_info'):
+                info = step.changed_sensors_info(info)
+        kept = [sensor for sensor in info if info[sensor]['bands'] == self.sensors_info[sensor]['bands']]
+        changed = [sensor for sensor in info if sensor not in kept]
+        if changed and self.statistics_in_sample:
+            raise ValueError(
+                f'{type(self).__name__}: statistics_in_sample hands on those of the bands in the files, but the '
+                f'pipeline changes the bands of {", ".join(changed)}. Leave statistics_in_sample out.'
+            )
         self._metainfo.update(
-            bands={sensor: info['bands'] for sensor, info in self.sensors_info.items()},
-            units={sensor: info['unit'] for sensor, info in self.sensors_info.items()},
-            season_start=self.season_start,
-            statistics=self._statistics,
+            bands={sensor: values['bands'] for sensor, values in info.items()},
+            units={sensor: values['unit'] for sensor, values in info.items()},
+            statistics={sensor: values for sensor, values in self._statistics.items() if sensor in kept},
         )
 
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:

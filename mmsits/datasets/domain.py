@@ -287,4 +287,7 @@ def _with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
     """The same open dataset with another pipeline."""
     view = copy.copy(dataset)
     view.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline])
+    if hasattr(view, 'describe_outputs'):
+        view._metainfo = dict(view._metainfo)
+        view.describe_outputs()
     return view

@@ -12,7 +12,7 @@ from mmsits.structures import ImageSeries, SampleMeta
 
 from .collate import CollatedBatch
 from .counter_random import random_fractions
-from .parcel_store import ParcelStore
+from .parcel_store import HeldParcels, ParcelStore
 
 
 class ParcelBatch:
@@ -20,7 +20,8 @@ class ParcelBatch:
 
     A transform that has a method `transform_batch(batch) -> batch` changes `pixels`, `dates`, `days` and their masks;
     values are read once, at the end (:meth:`collate`), or where a transform that has none needs samples
-    (:meth:`samples`).
+    (:meth:`samples`). One that works on values takes them by :meth:`series` and gives them back by :meth:`hold`; those
+    after it go on as before.
 
     Args:
         store: where the pixels are.
@@ -93,6 +94,27 @@ class ParcelBatch:
         whole = self.bands == list(range(self.store.bands))
         return values if whole else np.ascontiguousarray(values[..., self.bands])
 
+    def series(self, sensor: str) -> ImageSeries:
+        """Read a sensor that changes in time: values (B,L,C,n,1), days (B,L), valid (B,L,n,1), as numpy arrays."""
+        if sensor != self.sensor:
+            raise KeyError(f'no sensor {sensor!r} that changes in time in the batch, which has {self.sensor!r}')
+        return ImageSeries(np.moveaxis(self.read(), 3, 2)[..., None], self.days, self._valid()[..., None])
+
+    def hold(self, sensor: str, series: ImageSeries) -> None:
+        """Go on with these observations instead of those on the disk; arguments as :meth:`series` gives them.
+
+        Dates and bands may be others than before, pixels not.
+        """
+        count, dates, bands, pixels, _ = series.values.shape
+        valid = np.broadcast_to(series.valid[..., 0], (count, dates, pixels))
+        paths = [self.store.path_of(int(parcel)) for parcel in self.parcels]
+        self.sizes = self.observed.sum(axis=1)
+        self.store = HeldParcels(np.moveaxis(series.values[..., 0], 2, 3), series.days, valid, self.sizes, paths)
+        self.parcels, self.bands = np.arange(count), list(range(bands))
+        self.days, self.exists = np.array(series.days, np.int32), valid.any(axis=2)
+        self.dates = np.broadcast_to(np.arange(dates), (count, dates))
+        self.pixels = np.broadcast_to(np.arange(pixels), (count, pixels))
+
     def collate(self, meta_keys: Sequence[str]) -> CollatedBatch:
         """Read, and make the batch that the data preprocessor takes.
 
@@ -149,7 +171,9 @@ class ParcelBatch:
 
     def _valid(self) -> np.ndarray:
         """(B,L,n) bool."""
-        return self.exists[:, :, None] & self.observed[:, None, :]
+        valid = self.exists[:, :, None] & self.observed[:, None, :]
+        of_pixels = self.store.valid(self.parcels, self.dates, self.pixels)
+        return valid if of_pixels is None else valid & of_pixels
 
     def _meta(self, row: int) -> dict[str, Any]:
         meta = dict(
