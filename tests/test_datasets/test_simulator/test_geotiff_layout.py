@@ -12,6 +12,7 @@ from mmsits.datasets.simulator import BANDS, GeotiffOptions, RegionConfig, simul
 
 geopandas = pytest.importorskip('geopandas')
 rasterio = pytest.importorskip('rasterio')
+features = pytest.importorskip('rasterio.features')
 
 CONFIG = RegionConfig(
     height=60,
@@ -118,7 +119,7 @@ def test_fields_are_the_simulated_parcels(folder, region):
     shapes = zip(table.geometry, table['id'], strict=True)
     with rasterio.open(folder / 'SIMULATION' / 'fields.tif') as file:
         numbers = file.read(1)
-        drawn = rasterio.features.rasterize(shapes, out_shape=file.shape, transform=file.transform, dtype='int32')
+        drawn = features.rasterize(shapes, out_shape=file.shape, transform=file.transform, dtype='int32')
     np.testing.assert_array_equal(numbers, region.parcel_ids)
     pure = region.purity > 0.99
     np.testing.assert_array_equal(drawn[pure], region.parcel_ids[pure])
