@@ -10,6 +10,7 @@ from mmengine.dataset import pseudo_collate
 
 from .base import SeriesDataset
 from .collate import CollatedBatch
+from .nomenclature import ClassMatch
 from .parcel_batch import ParcelBatch, single_sample
 from .parcel_store import ParcelStore
 from .samplers import DrawIndex
@@ -88,9 +89,21 @@ class ParcelSeriesDataset(SeriesDataset):
         if not self.with_labels:
             self.labels = None
             return
-        labels = np.array([255 if entry['label'] is None else entry['label'] for entry in entries], np.uint8)
-        labels[np.isin(labels, self.ignored_labels)] = 255
-        self.labels = labels
+        labels = np.array([-1 if entry['label'] is None else entry['label'] for entry in entries], np.int64)
+        labels[np.isin(labels, self.ignored_labels)] = -1
+        if self._new_labels is not None:
+            labels = np.where(labels < 0, 255, self._new_labels[labels])
+        if labels.max(initial=0) > 255:
+            raise ValueError(
+                f'{len(self.metainfo["classes"])} classes; labels go up to 254: choose classes, or join them by '
+                'nomenclature=dict(level=…).'
+            )
+        self.labels = np.where(labels < 0, 255, labels).astype(np.uint8)
+
+    def translate_labels(self, match: ClassMatch, number: int) -> None:
+        """See :class:`SeriesDataset`."""
+        super().translate_labels(match, number)
+        self._gather_entries()
 
     def day_range(self) -> tuple[int, int]:
         """First and last observed day of the season over all samples, days since each sample's season start."""

@@ -183,6 +183,7 @@ class TimeMatchDataset(ParcelSeriesDataset):
         's2': Sensor(BANDS, 'digital numbers, reflectance x 10000'),
         'geometry': Sensor(('perimeter', 'area', 'perimeter/area', 'cover'), 'm, m², 1/m, share'),
     }
+    CODE_LIST = 'timematch'
 
     def __init__(
         self,
