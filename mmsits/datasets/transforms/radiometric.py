@@ -16,6 +16,16 @@ from mmsits.datasets.transforms.common import SensorNames, chosen_sensors, gener
 from mmsits.structures import ImageSeries
 
 
+def _refuse_derived(results: dict, sensor: str, transform: str) -> None:
+    """Refuse bands that are not in the unit of the file, such as indices."""
+    derived = results.get('sensors_info', {}).get(sensor, {}).get('derived')
+    if derived:
+        raise ValueError(
+            f'{transform}: {sensor} has bands without its unit ({", ".join(derived)}). Put {transform} before the '
+            'transform that adds them, so that they follow from the changed values'
+        )
+
+
 def _change_dates(series: ImageSeries, change: Callable[[np.ndarray, int], np.ndarray]) -> ImageSeries:
     """Run ``change(values (C,H,W) float32, date)`` on each date; keep invalid pixels and the type of the values.
 
@@ -45,8 +55,8 @@ class ScaleReflectance(BaseTransform):
         sensors: names of the sensors; None for all whose unit is a reflectance.
 
     Raises:
-        ValueError: if an argument is out of range, or a named sensor does not hold reflectances (decibels cannot be
-            multiplied; use :class:`JitterValues`).
+        ValueError: if an argument is out of range, a named sensor does not hold reflectances (decibels cannot be
+            multiplied; use :class:`JitterValues`), or some of its bands are indices.
     """
 
     AXES = dict(sample=(), date=(0,), band=(1,), date_and_band=(0, 1))
@@ -69,6 +79,7 @@ class ScaleReflectance(BaseTransform):
                 if self.sensors is None:
                     continue
                 raise ValueError(f'ScaleReflectance: {sensor} is in {unit!r}, not a reflectance; use JitterValues')
+            _refuse_derived(results, sensor, 'ScaleReflectance')
             series = results['inputs'][sensor]
             results['inputs'][sensor] = self._scale(series, rng)
         return results
@@ -95,7 +106,7 @@ class JitterValues(BaseTransform):
             ``dict(s1a=0.5)`` half a decibel. Sensors that it leaves out stay as they are.
 
     Raises:
-        ValueError: if a standard deviation is negative.
+        ValueError: if a standard deviation is negative, or some bands of the sensor are indices.
     """
 
     def __init__(self, std: Mapping[str, float]) -> None:
@@ -108,6 +119,7 @@ class JitterValues(BaseTransform):
         """Add the noise."""
         rng = generator_of(results)
         for sensor in chosen_sensors(results, list(self.std)):
+            _refuse_derived(results, sensor, 'JitterValues')
             series = results['inputs'][sensor]
             results['inputs'][sensor] = self._add_noise(series, np.float32(self.std[sensor]), rng)
         return results
