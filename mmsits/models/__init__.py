@@ -3,14 +3,16 @@
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
 from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import MLPHead, UTAEHead
+from .decode_heads import EnsembleHead, MLPHead, UTAEHead
 from .losses import SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
     LTAE,
     TAE,
+    EncoderEnsemble,
     SeriesGRU,
     SeriesLSTM,
+    SeriesMLP,
     SeriesTransformer,
     TempCNN,
     TemporalEncoder,
@@ -27,6 +29,8 @@ __all__ = [
     'TAE',
     'UTAE',
     'DomainAdaptor',
+    'EncoderEnsemble',
+    'EnsembleHead',
     'FixMatch',
     'MLPHead',
     'PixelSetBackbone',
@@ -34,6 +38,7 @@ __all__ = [
     'SeriesDataPreprocessor',
     'SeriesGRU',
     'SeriesLSTM',
+    'SeriesMLP',
     'SeriesTransformer',
     'SoftmaxFocalLoss',
     'TempCNN',
