@@ -545,11 +545,11 @@ class SeriesTableDataset(ParcelSeriesDataset):
         self.where, self.chosen_classes, self.unlisted = dict(where or {}), classes, unlisted
         # What a table holds is known when it is read: sensor and bands are those of this dataset, not of its class.
         self.SENSOR = sensor
-        static = {name: tuple(held) for name, held in (static or {}).items()}
+        columns_of = {name: tuple(held) for name, held in (static or {}).items()}
         self.SENSORS = {sensor: Sensor(self.table.bands, unit)}  # type: ignore[misc]
-        self.SENSORS.update({name: Sensor(held, '1') for name, held in static.items()})
-        self._static = {name: self._numbers(held) for name, held in static.items()}
-        super().__init__(data_root, sensors=(sensor, *static), **kwargs)
+        self.SENSORS.update({name: Sensor(held, '1') for name, held in columns_of.items()})
+        self._static = {name: self._numbers(held) for name, held in columns_of.items()}
+        super().__init__(data_root, sensors=(sensor, *columns_of), **kwargs)
 
     def open_store(self) -> None:
         """Bring the table's series into a store, and find the classes."""
