@@ -61,14 +61,14 @@ class SensorParcels:
         of_pixels = self.store.valid(self.parcels, self.dates, self.pixels)
         return valid if of_pixels is None else valid & of_pixels
 
-    def hold(self, series: ImageSeries, sizes: np.ndarray) -> None:
-        """Go on with observations in memory; see :meth:`ParcelBatch.hold`."""
+    def holding(self, series: ImageSeries, sizes: np.ndarray) -> SensorParcels:
+        """The same with observations in memory; see :meth:`ParcelBatch.hold`."""
         count, dates, bands, pixels, _ = series.values.shape
         valid = np.broadcast_to(series.valid[..., 0], (count, dates, pixels))
         paths = [self.store.path_of(int(parcel)) for parcel in self.parcels]
         store = HeldParcels(np.moveaxis(series.values[..., 0], 2, 3), series.days, valid, sizes, paths)
         positions = np.broadcast_to(np.arange(pixels), (count, pixels))
-        SensorParcels.__init__(self, store, np.arange(count), range(bands), positions)
+        return SensorParcels(store, np.arange(count), range(bands), positions)
 
 
 class ParcelBatch:
@@ -93,7 +93,7 @@ class ParcelBatch:
 
     Attributes:
         sensors: what is wanted of each sensor that changes in time.
-        sizes: (B,) number of pixels that each parcel has.
+        sizes: (B,) number of the chosen pixels that are the parcel's own.
         observed: (B,n) bool; False where a parcel has fewer pixels than n.
     """
 
@@ -145,7 +145,7 @@ class ParcelBatch:
             index: (B,n') positions among the present pixels.
             observed: (B,n') bool; False where the parcel has no more, and the pixel stands for none.
         """
-        self.observed = observed
+        self.observed, self.sizes = observed, observed.sum(axis=1)
         for sensor in self.sensors.values():
             sensor.keep_pixels(index, observed)
 
@@ -165,7 +165,8 @@ class ParcelBatch:
 
         Dates and bands may be others than before, pixels not.
         """
-        self.sensors[sensor].hold(series, self.observed.sum(axis=1))
+        self.sizes = self.observed.sum(axis=1)
+        self.sensors[sensor] = self.sensors[sensor].holding(series, self.sizes)
 
     def collate(self, meta_keys: Sequence[str]) -> CollatedBatch:
         """Read, and make the batch that the data preprocessor takes.

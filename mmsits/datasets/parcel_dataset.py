@@ -27,25 +27,27 @@ class ParcelSeriesDataset(SeriesDataset):
 
     Nothing has to load in the pipeline: it starts with the choice of pixels.
 
-    A subclass writes `open_store` (called first), `load_data_list` (entries with `sample_id`, `season_start`, `parcel`,
-    the number in the store, and `label`, None or 0 … 255) and, where it has sensors without time, `static_values`.
+    A subclass writes `open_stores` (called first), `load_data_list` (entries with `sample_id`, `season_start`,
+    `parcel`, the number in the stores, and `label`, None or 0 … 255) and, where it has sensors without time,
+    `static_values`.
 
     Args:
         with_labels: hand labels on. False for the unlabelled domain of an adaptation: no label is in any sample.
         **kwargs: as in :class:`SeriesDataset`.
 
     Attributes:
-        store: where the pixels are.
+        stores: where the pixels of each sensor that changes in time are; parcels have one number and the same pixels in
+            all of them.
         labels: label of each sample, (N,) uint8, 255 ignored; None without labels.
         sample_sizes: number of pixels of each sample, (N,) int64.
     """
 
     SENSOR = 's2'
-    """The sensor whose pixels the store holds; the others are static."""
+    """A sensor that must be among `sensors`; in a dataset with one store that of the store."""
 
     def __init__(self, *args: Any, with_labels: bool = True, **kwargs: Any) -> None:
         self.with_labels = with_labels
-        self.store: ParcelStore
+        self.stores: dict[str, ParcelStore] = {}
         self.labels: np.ndarray | None = None
         self.sample_sizes = np.zeros(0, np.int64)
         super().__init__(*args, **kwargs)
@@ -53,16 +55,22 @@ class ParcelSeriesDataset(SeriesDataset):
             raise ValueError(f'{type(self).__name__}: sensors must contain {self.SENSOR!r}, got {list(self.sensors)}')
 
     def full_init(self) -> None:
-        """Open the store, read the index and the labels (mmengine calls it once)."""
+        """Open the stores, read the index and the labels (mmengine calls it once)."""
         if self._fully_initialized:
             return
-        self.open_store()
+        self.stores = self.open_stores()
         super().full_init()
         self._gather_entries()
 
-    def open_store(self) -> None:
-        """Set `store`, and `classes` and `palette` in the metainfo where these come from the data."""
+    def open_stores(self) -> dict[str, ParcelStore]:
+        """Stores of the sensors that change in time; also sets `classes` and `palette` in the metainfo where these come
+        from the data."""
         raise NotImplementedError
+
+    @property
+    def store(self) -> ParcelStore:
+        """The store of the first sensor that has one."""
+        return next(iter(self.stores.values()))
 
     def static_values(self, sensor: str, parcels: np.ndarray) -> np.ndarray:
         """Values of a sensor without time for parcels of the store, (B,C) in the order of its file."""
@@ -107,9 +115,12 @@ class ParcelSeriesDataset(SeriesDataset):
 
     def day_range(self) -> tuple[int, int]:
         """First and last observed day of the season over all samples, days since each sample's season start."""
-        days = self.store.days(self._parcels) - self._season_starts[:, None]
-        observed = days[self.store.exists(self._parcels)]
-        return int(observed.min(initial=2**31 - 1)), int(observed.max(initial=-(2**31)))
+        observed = [
+            (store.days(self._parcels) - self._season_starts[:, None])[store.exists(self._parcels)]
+            for store in self.stores.values()
+        ]
+        days = np.concatenate(observed)
+        return int(days.min(initial=2**31 - 1)), int(days.max(initial=-(2**31)))
 
     def prepare_data(self, idx: int) -> Any:
         """Read and transform one sample: a batch of one.
@@ -155,11 +166,11 @@ class ParcelSeriesDataset(SeriesDataset):
             infos['statistics'] = self._statistics
         static = {}
         for sensor in self.sensors:
-            if sensor != self.SENSOR:
+            if sensor not in self.stores:
                 static[sensor] = self.static_values(sensor, parcels)[:, self._band_positions(sensor)]
         return ParcelBatch(
-            store=self.store,
-            sensor=self.SENSOR,
+            stores=self.stores,
+            bands={sensor: self._band_positions(sensor) for sensor in self.stores},
             parcels=parcels,
             draws=draws,
             targets=None if self.labels is None else self.labels[positions],
@@ -167,7 +178,6 @@ class ParcelSeriesDataset(SeriesDataset):
             static=static,
             sample_ids=[self._sample_ids[position] for position in positions],
             infos=infos,
-            bands=self._band_positions(self.SENSOR),
         )
 
     def _band_positions(self, sensor: str) -> list[int]:

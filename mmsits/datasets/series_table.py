@@ -15,7 +15,7 @@ from mmseg.registry import DATASETS
 from .base import Sensor, resolve_season_start
 from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
-from .parcel_store import ArrayParcels
+from .parcel_store import ArrayParcels, ParcelStore
 from .timematch_classes import palette_of
 
 COLUMNS = dict(
@@ -551,10 +551,10 @@ class SeriesTableDataset(ParcelSeriesDataset):
         self._static = {name: self._numbers(held) for name, held in columns_of.items()}
         super().__init__(data_root, sensors=(sensor, *columns_of), **kwargs)
 
-    def open_store(self) -> None:
+    def open_stores(self) -> dict[str, ParcelStore]:
         """Bring the table's series into a store, and find the classes."""
         offsets = np.arange(len(self.table.ids) + 1)
-        self.store = ArrayParcels(self.table.values, offsets, self.table.days, self.table.exists, self.table.path)
+        store = ArrayParcels(self.table.values, offsets, self.table.days, self.table.exists, self.table.path)
         classes = self.chosen_classes or self.table.classes or sorted(set(self.table.labels or ()))
         if self.chosen_classes is not None:
             known = {*(self.table.classes or ()), *(self.table.labels or ())}
@@ -563,6 +563,7 @@ class SeriesTableDataset(ParcelSeriesDataset):
                 raise ValueError(f'{self.table.path}: no class {unknown}; there are {sorted(known)}')
         self._metainfo['classes'] = tuple(classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in palette_of(classes)])
+        return {self.SENSOR: store}
 
     def _numbers(self, names: Sequence[str]) -> np.ndarray:
         """Columns of numbers side by side, (N,C) float32."""

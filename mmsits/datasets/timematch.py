@@ -21,7 +21,7 @@ from .base import Sensor, resolve_season_start
 from .errors import DataError
 from .packed_parcels import PackedParcels, is_packed
 from .parcel_dataset import ParcelSeriesDataset
-from .parcel_store import DomainTable, read_domain_metadata
+from .parcel_store import DomainTable, ParcelStore, read_domain_metadata
 from .timematch_classes import (
     CLASS_TABLES,
     UNKNOWN,
@@ -223,6 +223,7 @@ class TimeMatchDataset(ParcelSeriesDataset):
         self.class_tables = dict(class_tables or {})
         self.combine_seasons, self.label_seasons_apart = combine_seasons, label_seasons_apart
         self.storage, self.shuffle_source_twice = storage, shuffle_source_twice
+        self.table: DomainTable  # what is known of the domain's parcels without reading a pixel
         super().__init__(data_root, **kwargs)
 
     @property
@@ -230,10 +231,11 @@ class TimeMatchDataset(ParcelSeriesDataset):
         """Name of the domain that this dataset reads."""
         return self.target if self.role == 'target' and self.target is not None else self.source
 
-    def open_store(self) -> None:
+    def open_stores(self) -> dict[str, ParcelStore]:
         """Open the domain's parcels, and choose the classes by the source's."""
         folder = domain_folder(self.data_root, self.domain)
-        self.store = self._open_parcels(folder)
+        store = self._open_parcels(folder)
+        self.table = store.table
         source_table = self.table if self._is_source else self._read_table(domain_folder(self.data_root, self.source))
         self._sizes = {self.source: len(source_table)}
         if self.target is not None and self.target != self.source:
@@ -242,11 +244,7 @@ class TimeMatchDataset(ParcelSeriesDataset):
         classes = self.chosen_classes or self._choose_classes(source_table)
         self._metainfo['classes'] = tuple(classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in palette_of(classes)])
-
-    @property
-    def table(self) -> DomainTable:
-        """What is known of the domain's parcels without reading a pixel."""
-        return self.store.table  # type: ignore[attr-defined]
+        return {self.SENSOR: store}
 
     @property
     def _is_source(self) -> bool:

@@ -48,8 +48,8 @@ class DropCloudyDates(BaseTransform):
 
     def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
         """Take the cloudy dates of every parcel as not observed."""
-        if self.sensors is None or batch.sensor in ([self.sensors] if isinstance(self.sensors, str) else self.sensors):
-            batch.exists = batch.exists & self._kept(batch.valid())
+        for name, sensor in batch.chosen(self.sensors).items():
+            sensor.exists = sensor.exists & self._kept(batch.valid(name))
         return batch
 
     def _kept(self, valid: np.ndarray) -> np.ndarray:
