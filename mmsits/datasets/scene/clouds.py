@@ -58,6 +58,14 @@ class CloudMasks:
         self.classes = SCL_CLASSES if classes is None and kind == 'scl' else classes
         self.dilation, self.missing = dilation, missing
 
+    @property
+    def description(self) -> str:
+        """What counts as hidden."""
+        if self.threshold is not None:
+            return f'from {self.threshold} on, dilated by {self.dilation} pixels'
+        classes = 'all but 0' if self.classes is None else f'classes {tuple(self.classes)}'
+        return f'{classes}, dilated by {self.dilation} pixels'
+
     def check_days(self, days: np.ndarray, sensor: str) -> None:
         """Refuse dates without cloud raster, unless `missing` says what they are.
 
@@ -73,7 +81,7 @@ class CloudMasks:
             raise DataError(
                 f'{sensor}: {len(absent)} of {len(days)} dates have no cloud raster; there are some from '
                 f'{iso_day(self.rasters.days[0])} to {iso_day(self.rasters.days[-1])}',
-                path=self.rasters.sources[0].path.parent,
+                path=self.rasters.folder,
                 day=int(absent[0]),
                 hint="Get it, take the date away, or say clouds=dict(missing='clear') or 'hidden'.",
             )

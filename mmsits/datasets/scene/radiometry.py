@@ -47,11 +47,15 @@ class Radiometry(NamedTuple):
         scale: factor.
         offset: summand, in the unit of the values.
         nodata: stored number of pixels that were not observed; None where every number is an observation. NaN never is.
+        nodata_denied: it was said that there is no nodata.
+        declared_ignored: nobody said what is to become of the scale and offset that the file declares.
     """
 
     scale: float
     offset: float
     nodata: float | None
+    nodata_denied: bool = False
+    declared_ignored: bool = False
 
     @property
     def exact(self) -> bool:
@@ -66,9 +70,9 @@ class RadiometryRule(NamedTuple):
         scale: a number, 'file' (what the file declares), or the column of the table or group of the pattern that holds
             it, as `dict(column='gain')`. None: 1, with a warning where a file declares another.
         offset: likewise, in the unit of the values; or a rule for Sentinel-2: 'baseline_metadata' (the files' tags
-            BOA_ADD_OFFSET, RADIO_ADD_OFFSET or PROCESSING_BASELINE), 'baseline_column' (column or group `baseline`, such
-            as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or 'baseline': the tags, else the
-            column, and an error where neither says it. None: 0, with a warning where a file declares another.
+            BOA_ADD_OFFSET, RADIO_ADD_OFFSET or PROCESSING_BASELINE), 'baseline_column' (column or group `baseline`,
+            such as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or 'baseline': the tags, else
+            the column, and an error where neither says it. None: 0, with a warning where a file declares another.
         nodata: likewise; None: what the file declares; 'none': there is none, and no warning about it is wanted.
     """
 
@@ -90,9 +94,11 @@ class RadiometryRule(NamedTuple):
         scale = self._number('scale', layer, header.scales, 1.0)
         if self.offset in BASELINE_RULES:
             # The offset is one of stored numbers.
-            return Radiometry(scale, baseline_offset(self.offset, layer, header) * scale, self._nodata(layer, header))
-        offset = self._number('offset', layer, header.offsets, 0.0)
-        return Radiometry(scale, offset, self._nodata(layer, header))
+            offset = baseline_offset(self.offset, layer, header) * scale
+        else:
+            offset = self._number('offset', layer, header.offsets, 0.0)
+        ignored = self.scale is None and self.offset is None
+        return Radiometry(scale, offset, self._nodata(layer, header), self.nodata == 'none', ignored)
 
     def _number(self, name: str, layer: Layer, declared: tuple[float, ...], default: float) -> float:
         rule = getattr(self, name)
@@ -108,11 +114,27 @@ class RadiometryRule(NamedTuple):
         return float(rule)
 
     def _nodata(self, layer: Layer, header: Header) -> float | None:
-        if self.nodata is None or self.nodata == 'file':
-            return header.nodata
         if self.nodata == 'none':
             return None
-        return self._number('nodata', layer, (), 0.0)
+        if self.nodata is None or self.nodata == 'file':
+            # Such as -9999 declared for uint16: no pixel can have it.
+            return header.nodata if header.nodata is not None and _representable(header.nodata, header.dtype) else None
+        nodata = self._number('nodata', layer, (), 0.0)
+        if not _representable(nodata, header.dtype):
+            raise DataError(
+                f'nodata={nodata:g} cannot be in the file, whose numbers are {header.dtype}',
+                path=layer.path,
+                day=layer.day,
+                hint="Correct it, or say nodata='none'.",
+            )
+        return nodata
+
+
+def _representable(nodata: float, dtype: np.dtype) -> bool:
+    if dtype.kind == 'f':
+        return True
+    limits = np.iinfo(dtype)
+    return float(nodata).is_integer() and limits.min <= nodata <= limits.max
 
 
 def _declared_number(name: str, layer: Layer, declared: tuple[float, ...]) -> float:

@@ -423,6 +423,11 @@ class RasterSeries:
         """All files with the bands that they contribute, in the order of their dates."""
         return [source for acquisition in self.acquisitions for tile in acquisition.tiles for source in tile]
 
+    @property
+    def folder(self) -> Path:
+        """Folder of the first file, for messages."""
+        return self.sources[0].path.parent
+
     def __len__(self) -> int:
         return len(self.acquisitions)
 

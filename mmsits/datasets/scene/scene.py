@@ -13,6 +13,7 @@ from mmsits.datasets.errors import DataError
 from mmsits.structures import ImageSeries
 
 from .catalogue import DATE_PATTERN, list_layers
+from .checks import check_scene
 from .clouds import CloudMasks
 from .grid import Grid, Window
 from .radiometry import RadiometryRule
@@ -81,21 +82,23 @@ class Scene:
         return f'Scene({height}×{width} pixels, {self.grid.crs.to_string()[:60]}: {held})'
 
 
-def open_scene(config: Mapping[str, Any], data_root: str | Path = '') -> Scene:
+def open_scene(config: Mapping[str, Any], data_root: str | Path = '', check: bool = True) -> Scene:
     """Open a scene as a config describes it.
 
     Args:
         config: `sensors` (name to the options of :func:`open_series`) and, optionally, `grid`: the name of the sensor
             whose grid is the scene's (default: the first), `dict(file=…)` for that of a raster (relative to data_root),
-            or `dict(crs='EPSG:…', bounds=(left, bottom, right, top), pixel_size=…)`. Other keys are not looked at, so that
-            a dataset's whole config will do.
+            or `dict(crs='EPSG:…', bounds=(left, bottom, right, top), pixel_size=…)`. Other keys are not looked at, so
+            that a dataset's whole config will do.
         data_root: folder that the paths in the config are relative to.
+        check: look at a sample of the pixels too; see :func:`~mmsits.datasets.scene.checks.check_scene`.
 
     Returns:
         The scene.
 
     Raises:
-        DataError: if something is wrong with the files; see :class:`RasterSeries` and :class:`Scene`.
+        DataError: if something is wrong with the files or values; see :class:`RasterSeries`, :class:`Scene` and
+            :func:`~mmsits.datasets.scene.checks.check_scene`.
         ValueError: if an option is unknown.
     """
     root = Path(data_root)
@@ -103,7 +106,10 @@ def open_scene(config: Mapping[str, Any], data_root: str | Path = '') -> Scene:
     if not options:
         raise ValueError("a scene needs at least one sensor: sensors=dict(s2=dict(folder='s2', …))")
     sensors = {name: open_series(name, root, **_known(name, sensor)) for name, sensor in options.items()}
-    return Scene(sensors, _scene_grid(config.get('grid'), sensors, root))
+    scene = Scene(sensors, _scene_grid(config.get('grid'), sensors, root))
+    if check:
+        check_scene(scene)
+    return scene
 
 
 def _known(name: str, options: Mapping[str, Any], function: Callable | None = None) -> dict[str, Any]:
