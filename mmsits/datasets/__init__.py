@@ -8,6 +8,7 @@ from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
+from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
 from .timematch import TimeMatchDataset
 
@@ -19,6 +20,8 @@ __all__ = [
     'DrawIndex',
     'PASTISDataset',
     'ParcelSeriesDataset',
+    'SceneDataset',
+    'SceneWindows',
     'Sensor',
     'SeriesDataset',
     'SeriesEvalSampler',

@@ -219,7 +219,9 @@ def _takes(dataset: Mapping[str, Any], key: str) -> bool:
 
 
 def constructor_arguments(cls: Any) -> list[str]:
-    """Names of the arguments that a class and those above it take."""
+    """Names of the arguments that a class and those above it take, or a function."""
+    if not inspect.isclass(cls):
+        return [name for name in inspect.signature(cls).parameters if name not in ('args', 'kwargs')]
     constructors = [vars(base)['__init__'] for base in getattr(cls, '__mro__', ()) if '__init__' in vars(base)]
     names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
     return [name for name in dict.fromkeys(names) if name not in ('self', 'args', 'kwargs')]

@@ -54,3 +54,9 @@ def options_of(dataset: type) -> list[str]:
     constructors = [vars(kind)['__init__'] for kind in inspect.getmro(dataset) if '__init__' in vars(kind)]
     names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
     return [name for name in dict.fromkeys(names) if name not in ('self', 'args', 'kwargs')]
+
+
+# What looks at a config (data_root is handed on, a misspelt option corrected) asks which options there are.
+SceneDataset.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ('samples', *scene_options())]
+)
