@@ -52,8 +52,8 @@ def batch_of(rows: Sequence[ImageSeries], bands: Sequence[str] = BANDS) -> Parce
     sizes = np.full(len(rows), values.shape[3])
     store = HeldParcels(np.moveaxis(values[..., 0], 2, 3), days, valid[..., 0], sizes, [''] * len(rows))
     return ParcelBatch(
-        store=store,
-        sensor='s2',
+        stores={'s2': store},
+        bands={'s2': list(range(values.shape[2]))},
         parcels=np.arange(len(rows)),
         draws=[(0, number) for number in range(len(rows))],
         targets=np.zeros(len(rows), np.uint8),
@@ -61,7 +61,6 @@ def batch_of(rows: Sequence[ImageSeries], bands: Sequence[str] = BANDS) -> Parce
         static={},
         sample_ids=[str(number) for number in range(len(rows))],
         infos=dict(sensors_info=info_of(bands), ignored_labels=()),
-        bands=list(range(values.shape[2])),
     )
 
 
