@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,17 +20,22 @@ class EnsembleHead(BaseDecodeHead):
     others. What is predicted is the mean of their probabilities, in logarithms.
 
     Args:
-        member_channels: channels of each member, in their order in the map.
+        in_channels: channels of the map.
+        num_members: members, of which each has an equal share of the channels.
         num_classes: number of classes.
         in_index: which of the backbone's maps, 0 for the highest resolution.
         init_cfg: mmengine's initialisation config.
         **kwargs: further arguments of `BaseDecodeHead`, such as `loss_decode` (default: cross-entropy over labelled
             pixels).
+
+    Raises:
+        ValueError: if the members cannot share the channels equally.
     """
 
     def __init__(
         self,
-        member_channels: Sequence[int],
+        in_channels: int,
+        num_members: int,
         *,
         num_classes: int,
         in_index: int = 0,
@@ -39,11 +45,14 @@ class EnsembleHead(BaseDecodeHead):
         kwargs.setdefault('dropout_ratio', 0)
         # The mean over labelled pixels only, which is not mmseg's default.
         kwargs.setdefault('loss_decode', dict(type='CrossEntropyLoss', avg_non_ignore=True))
-        total = sum(member_channels)
-        super().__init__(total, total, num_classes=num_classes, in_index=in_index, init_cfg=init_cfg, **kwargs)
+        if num_members < 1 or in_channels % num_members:
+            raise ValueError(f'num_members: {num_members} do not share {in_channels} channels equally')
+        super().__init__(
+            in_channels, in_channels, num_classes=num_classes, in_index=in_index, init_cfg=init_cfg, **kwargs
+        )
         del self.conv_seg  # the members' classifiers take its place
-        self.member_channels = tuple(member_channels)
-        self.classifiers = nn.ModuleList(nn.Linear(width, self.out_channels) for width in member_channels)
+        self.width = in_channels // num_members
+        self.classifiers = nn.ModuleList(nn.Linear(self.width, self.out_channels) for _ in range(num_members))
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Maps, highest resolution first -> logarithms of mean probabilities (N, K, H, W), and the members' class
@@ -51,10 +60,10 @@ class EnsembleHead(BaseDecodeHead):
         x = self._transform_inputs(inputs)
         if self.dropout is not None:
             x = self.dropout(x)
-        shares = x.permute(0, 2, 3, 1).split(self.member_channels, -1)
+        shares = x.permute(0, 2, 3, 1).split(self.width, -1)
         scores = torch.stack([layer(share) for layer, share in zip(self.classifiers, shares, strict=True)], 1)
         scores = scores.permute(0, 1, 4, 2, 3)  # N, M, K, H, W
-        mean = scores.log_softmax(2).logsumexp(1) - torch.tensor(float(len(self.classifiers))).log()
+        mean = scores.log_softmax(2).logsumexp(1) - math.log(len(self.classifiers))
         return mean, scores
 
     def loss_by_feat(self, seg_logits: tuple[Tensor, Tensor], batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:

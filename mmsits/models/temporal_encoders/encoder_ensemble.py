@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,22 +20,35 @@ class EncoderEnsemble(TemporalEncoder):
     leaves out. One checkpoint holds them all.
 
     Args:
-        members: configs of encoders that take the same number of channels.
+        in_channels: C of the series.
+        members: name to config of an encoder; its `in_channels` and what is `shared` are filled in.
         copies: how often each of them is there.
+        shared: further arguments that all members get, such as the days of the season.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: if there is no member, or they take different numbers of channels.
+        ValueError: if there is no member.
     """
 
-    def __init__(self, members: Sequence[dict[str, Any]], copies: int = 1, init_cfg: Any = None) -> None:
-        encoders = [MODELS.build(member) for member in members for _ in range(copies)]
-        widths = {encoder.in_channels for encoder in encoders}
-        if len(widths) != 1:
-            raise ValueError(f'members: at least one, all for the same number of channels; got {sorted(widths)}')
-        super().__init__(widths.pop(), sum(encoder.out_channels for encoder in encoders), init_cfg)
-        self.members = nn.ModuleList(encoders)
+    def __init__(
+        self,
+        in_channels: int,
+        members: Mapping[str, dict[str, Any]],
+        copies: int = 1,
+        shared: Mapping[str, Any] | None = None,
+        init_cfg: Any = None,
+    ) -> None:
+        if not members or copies < 1:
+            raise ValueError(f'one member at least is needed, got {list(members)}, each {copies} times')
+        common = dict(shared or {}, in_channels=in_channels)
+        encoders = {
+            f'{name}_{number}': MODELS.build(dict(common, **member))
+            for number in range(copies)
+            for name, member in members.items()
+        }
+        super().__init__(in_channels, sum(encoder.out_channels for encoder in encoders.values()), init_cfg)
+        self.members = nn.ModuleDict(encoders)
 
     def forward(self, x: Tensor, days: Tensor, valid: Tensor) -> Tensor:
         """(N, T, C) -> (N, C'); see `TemporalEncoder.forward`."""
-        return torch.cat([member(x, days, valid) for member in self.members], 1)
+        return torch.cat([member(x, days, valid) for member in self.members.values()], 1)

@@ -1,5 +1,6 @@
 """The ensemble's head: its members learn apart, and their probabilities are averaged."""
 
+import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
@@ -7,9 +8,9 @@ from mmseg.registry import MODELS
 from mmsits.models.segmentors.temporal_encoder_decoder import _Labels
 
 
-def build(members=(3, 5)):
+def build(members=2):
     torch.manual_seed(0)
-    return MODELS.build(dict(type='EnsembleHead', member_channels=members, num_classes=4))
+    return MODELS.build(dict(type='EnsembleHead', in_channels=8, num_members=members, num_classes=4))
 
 
 def labels(values):
@@ -39,5 +40,10 @@ def test_the_loss_is_the_mean_of_the_members_losses():
 def test_no_member_sees_the_others_channels():
     head, features = build(), torch.randn(2, 8, 1, 1).requires_grad_()
     head((features,))[1][:, 0].sum().backward()
-    assert features.grad[:, :3].any()
-    assert not features.grad[:, 3:].any()
+    assert features.grad[:, :4].any()
+    assert not features.grad[:, 4:].any()
+
+
+def test_refuses_unequal_shares():
+    with pytest.raises(ValueError, match='3 do not share 8 channels'):
+        build(3)

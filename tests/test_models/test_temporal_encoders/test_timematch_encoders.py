@@ -25,10 +25,12 @@ CONFIGS = {
     'mlp': dict(type='SeriesMLP', in_channels=8, hidden_channels=(9, 10), days=(-40, 380), length=11),
     'ensemble': dict(
         type='EncoderEnsemble',
-        members=[
-            dict(type='SeriesMLP', in_channels=8, hidden_channels=(6,), days=(-40, 380), length=11),
-            dict(type='SeriesGRU', in_channels=8, hidden_channels=4),
-        ],
+        in_channels=8,
+        members=dict(
+            mlp=dict(type='SeriesMLP', hidden_channels=(3,)), narrow=dict(type='SeriesMLP', hidden_channels=(2,))
+        ),
+        copies=2,
+        shared=dict(days=(-40, 380), length=11),
     ),
     'tempcnn': dict(type='TempCNN', in_channels=8, conv_channels=(6, 4), mlp=(9, 10), length=5),
     'tempcnn without days': dict(type='TempCNN', in_channels=8, mlp=(10,), length=5, positional_encoding=False),
@@ -186,7 +188,7 @@ def test_has_the_published_sizes() -> None:
         (dict(type='SeriesLSTM', in_channels=7), 'even length'),
         (dict(type='SeriesMLP', hidden_channels=()), 'at least one width'),
         (dict(type='SeriesMLP', days=(10, 0)), 'one day at least from 10 to 0'),
-        (dict(type='EncoderEnsemble', members=[]), 'at least one'),
+        (dict(type='EncoderEnsemble', in_channels=2, members={}), 'one member at least'),
         (dict(type='SeriesTransformer', d_model=9), '4 heads do not divide 9'),
     ],
 )
