@@ -5,15 +5,14 @@
 
 The file holds the values (T, H, W) or (T, C, H, W), their dates (T,) as 'YYYY-MM-DD', and, if there are, clouds
 (T, H, W; 0 is clear), labels (H, W) and class names. Written are `<sensor>/<SENSOR>_<yyyymmdd>.tif`,
-`<sensor>_clouds/CLOUDS_<yyyymmdd>.tif`, `labels.tif`, and `splits.gpkg` with the rows given. The folder appears when all of
-it is written.
+`<sensor>_clouds/CLOUDS_<yyyymmdd>.tif`, `labels.tif`, and `splits.gpkg` with the rows given. The folder appears
+when it is complete.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import shutil
 import sys
 import tempfile
@@ -127,7 +126,7 @@ def _write(folder: Path, arrays: dict[str, Any], options: argparse.Namespace) ->
             _write_raster(path, (arrays['clouds'][index] != 0).astype(np.uint8)[None], options, None, ['clouds'])
     if arrays['labels'] is not None:
         codes, names = arrays['labels'], arrays['names']
-        tags = {'CLASS_NAMES': json.dumps(dict(enumerate(names)))} if names else {}
+        tags = {f'class_{code}': name for code, name in enumerate(names)}
         _write_raster(folder / 'labels.tif', codes[None], options, options.labels_nodata, ['class'], tags)
     if options.rows:
         _write_splits(folder / 'splits.gpkg', options, values.shape[2])

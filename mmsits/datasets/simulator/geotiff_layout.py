@@ -1,7 +1,6 @@
 """Writing a simulated region as users have their data: dated GeoTIFFs by sensor, and fields in a GeoPackage."""
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -105,8 +104,8 @@ def write_geotiff(
       written);
     - ``<sensor>.csv``: file, date and, for Sentinel-2, processing baseline and offset of each image;
     - ``fields.gpkg``: outline, ``id`` and ``crop`` of the fields, the crop empty where it is not annotated;
-    - ``labels.tif``: uint8, number of the crop, 0 background, 255 unknown, with colours and, in the band's tag
-      CLASS_NAMES, the names;
+    - ``labels.tif``: uint8, number of the crop, 0 background, 255 unknown, with colours and, in the band's tags
+      class_0 …, the names;
     - ``points.gpkg``: ``id`` (of the field) and ``crop`` of points inside fields;
     - ``SIMULATION/true_class.tif``, ``SIMULATION/fields.tif``: true class and number of the field of each pixel;
     - ``SIMULATION/simulation.json``: configuration and known shifts; written last.
@@ -316,8 +315,7 @@ class _Writer:
             file.update_tags(**(tags or {}))
             if classes:
                 file.write_colormap(1, {number: _colour(number) for number in classes})
-                names = {str(number): CLASS_NAMES[number] for number in classes}
-                file.update_tags(1, CLASS_NAMES=json.dumps(names))
+                file.update_tags(1, **{f'class_{number}': CLASS_NAMES[number] for number in classes})
 
     def _write_fields(self) -> None:
         import geopandas

@@ -52,6 +52,10 @@ def read(path):
         return file.read()
 
 
+def class_names(file):
+    return {name.removeprefix('class_'): text for name, text in file.tags(1).items() if name.startswith('class_')}
+
+
 def name_of(date):
     return str(date).replace('-', '')
 
@@ -101,7 +105,7 @@ def test_labels_have_names_and_colours(folder, region):
     with rasterio.open(folder / 'labels.tif') as file:
         labels = file.read(1)
         assert file.nodata == 255
-        names = json.loads(file.tags(1)['CLASS_NAMES'])
+        names = class_names(file)
         colours = file.colormap(1)
     np.testing.assert_array_equal(labels, np.where(region.label == 19, 255, region.label))
     assert {str(number) for number in np.unique(labels)} - {'255'} <= set(names)
@@ -125,7 +129,7 @@ def test_fields_are_the_simulated_parcels(folder, region):
     np.testing.assert_array_equal(drawn[pure], region.parcel_ids[pure])
     labels = read(folder / 'labels.tif')[0]
     with rasterio.open(folder / 'labels.tif') as file:
-        names = json.loads(file.tags(1)['CLASS_NAMES'])
+        names = class_names(file)
     for number, crop in zip(table['id'], table['crop'], strict=True):
         expected = {crop} if isinstance(crop, str) else {'unknown'}
         assert {names.get(str(value), 'unknown') for value in labels[numbers == number]} <= expected
