@@ -31,6 +31,7 @@ def interpolate_series(series: ImageSeries, wanted: np.ndarray) -> ImageSeries:
         values (N,G,C,H,W) float32, 0 where a pixel was never observed; days (N,G); valid (N,G,H,W) or (N,G,1,1),
         whether the pixel was ever observed.
     """
+    series = series._replace(valid=_without_repetition(series.valid))
     before, after = _neighbours(series, wanted)
     seen = np.broadcast_to(series.valid.any(axis=1)[:, None], before.shape)
     days = series.days.astype(np.int64)[:, :, None, None]
@@ -45,6 +46,12 @@ def interpolate_series(series: ImageSeries, wanted: np.ndarray) -> ImageSeries:
     np.add(end, start, out=end)
     np.copyto(end, 0, where=~seen[:, :, None])
     return ImageSeries(end, wanted.astype(np.int32), seen)
+
+
+def _without_repetition(valid: np.ndarray) -> np.ndarray:
+    """Validity of whole dates, (N,T,1,1), where all pixels have the same: choosing dates is then much faster."""
+    first = valid[:, :, :1, :1]
+    return first if (valid == first).all() else valid
 
 
 def _neighbours(series: ImageSeries, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,10 +78,28 @@ def _neighbours(series: ImageSeries, wanted: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _take_dates(values: np.ndarray, dates: np.ndarray) -> np.ndarray:
-    """Values (N,T,C,H,W) at positions (N,G,H,W), or (N,G,1,1) for whole dates, as float32."""
+    """Values (N,T,C,H,W) at positions (N,G,H,W), or (N,G,1,1) for whole dates, as float32.
+
+    As `np.take_along_axis`, several times faster: in flat memory, in the order that the values lie in.
+    """
+    count, length, bands, height, width = values.shape
+    rows = np.arange(count)[:, None]
     if dates.shape[2:] == (1, 1):
-        return values[np.arange(len(values))[:, None], dates[:, :, 0, 0]].astype(np.float32)
-    return np.take_along_axis(values, dates[:, :, None], axis=1).astype(np.float32)
+        return values[rows, dates[:, :, 0, 0]].astype(np.float32)
+    wanted, pixels = dates.shape[1], height * width
+    series_and_date = rows[:, :, None] * length + dates.reshape(count, wanted, pixels)
+    pixel = np.arange(pixels)
+    by_pixel = np.moveaxis(values, 2, 4)
+    if by_pixel.flags.c_contiguous:
+        # A parcel's bands lie next to each other.
+        taken = np.take(by_pixel.reshape(-1, bands), series_and_date * pixels + pixel, axis=0)
+        return np.moveaxis(taken.astype(np.float32), 3, 2).reshape(count, wanted, bands, height, width)
+    flat = np.ascontiguousarray(values).reshape(-1)
+    taken = np.empty((count, wanted, bands, pixels), np.float32)
+    first_band = series_and_date * (bands * pixels) + pixel
+    for band in range(bands):
+        taken[:, :, band] = np.take(flat[band * pixels :], first_band)
+    return taken.reshape(count, wanted, bands, height, width)
 
 
 def interpolate_to_grid(values: np.ndarray, days: np.ndarray, valid: np.ndarray, grid: np.ndarray) -> np.ndarray:
