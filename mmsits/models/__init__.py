@@ -4,7 +4,7 @@ from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, 
 from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
 from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import EnsembleHead, MLPHead, UTAEHead
-from .losses import SoftmaxFocalLoss
+from .losses import SmoothedCrossEntropyLoss, SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
     LTAE,
@@ -40,6 +40,7 @@ __all__ = [
     'SeriesLSTM',
     'SeriesMLP',
     'SeriesTransformer',
+    'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
     'TempCNN',
     'TemporalEncoder',
