@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from mmsits.datasets import identity_collate
 from mmsits.datasets.inspection import build_dataset
 from mmsits.datasets.parcel_dataset import ParcelSeriesDataset
+from mmsits.datasets.series_table import SeriesTableDataset
 from mmsits.datasets.timematch import TimeMatchDataset
 from mmsits.engine.checkpoint import load_strictly
 from mmsits.engine.config import load_config
@@ -133,13 +134,7 @@ def open_domains(
         CheckpointError: if bands, units or classes are not those that the network was trained on.
         DataError: if a domain is missing or damaged.
     """
-    loader = network.cfg.get('test_dataloader') or {}
-    if 'dataset' not in loader:
-        raise ConfigError('the config has no test_dataloader with a dataset, from which the data are taken')
-    config = copy.deepcopy(dict(loader['dataset']))
-    cls = DATASETS.get(config['type']) if isinstance(config['type'], str) else config['type']
-    if cls is None:
-        raise ConfigError(f'there is no dataset {config["type"]!r}')
+    config, cls = _test_dataset(network)
     if issubclass(cls, ParcelSeriesDataset):
         config['with_labels'] = False
         if num_pixels is not None:
@@ -152,6 +147,54 @@ def open_domains(
     else:
         configs = {Path(str(config.get('table') or config.get('data_root') or cls.__name__)).name: config}
     return {name: _open(network, name, dataset) for name, dataset in configs.items()}
+
+
+def open_table(network: TrainedNetwork, path: str | Path) -> SeriesTableDataset:
+    """Open a table of series that a network is applied to, all of it and without labels.
+
+    It is read as the config's test dataset reads its own (names of columns, missing values), with the bands, by name
+    where the table names them, and the classes of the training data; whether it holds labels, classes or further
+    columns makes no difference.
+
+    Args:
+        network: from `load_network`; its config's test dataset is a `SeriesTableDataset`.
+        path: .npz, .csv or .parquet.
+
+    Returns:
+        The dataset; samples stand in the order of the table.
+
+    Raises:
+        ConfigError: if the config has another kind of dataset.
+        CheckpointError: if units or season are not those that the network was trained on.
+        DataError: if the table is missing or damaged, or lacks a band.
+    """
+    config, cls = _test_dataset(network)
+    if not issubclass(cls, SeriesTableDataset):
+        raise ConfigError(f'tables are read by SeriesTableDataset, the test dataset of the config is a {cls.__name__}')
+    path = Path(path)
+    sensor = config.get('sensor', 's2')
+    config.update(
+        data_root=str(path.parent),
+        table=path.name,
+        where=None,
+        with_labels=False,
+        bands=(network.meta.get('bands') or {}).get(sensor, config.get('bands')),
+        classes=network.meta.get('classes') or config.get('classes'),
+        columns={**(config.get('columns') or {}), 'label': None, 'series_label': None, 'classes': None},
+    )
+    return _open(network, path.name, config)
+
+
+def _test_dataset(network: TrainedNetwork) -> tuple[dict[str, Any], type]:
+    """The config of the test dataset and its class."""
+    loader = network.cfg.get('test_dataloader') or {}
+    if 'dataset' not in loader:
+        raise ConfigError('the config has no test_dataloader with a dataset, from which the data are taken')
+    config = copy.deepcopy(dict(loader['dataset']))
+    cls = DATASETS.get(config['type']) if isinstance(config['type'], str) else config['type']
+    if cls is None:
+        raise ConfigError(f'there is no dataset {config["type"]!r}')
+    return config, cls
 
 
 def _domain_config(config: dict[str, Any], domain: str, split: str | None, network: TrainedNetwork) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmsits.apis.domains import TrainedNetwork, unlabelled_batches
 from mmsits.datasets.errors import DataError
@@ -113,6 +115,25 @@ def prediction_columns(
         'dates': found['dates'],
     }
     return columns | {f'p_{name}': p[:, number] for number, name in enumerate(classes)}
+
+
+def series_columns(
+    domain: str, names: Sequence[str], sizes: np.ndarray, classes: Sequence[str], found: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """As `prediction_columns`, for a table of series, which has neither domains nor parcels of many pixels.
+
+    Returns:
+        id, class (its number from 0; -1 without any observation), class_name, probability, entropy (nats), dates, and
+        p_<class> for each class.
+    """
+    columns = prediction_columns(domain, names, sizes, classes, found)
+    number = {name: position for position, name in enumerate(classes)}
+    described = dict(
+        id=columns['id'],
+        **{'class': np.array([number.get(name, -1) for name in columns['class']], np.int64)},
+        class_name=columns['class'],
+    )
+    return described | {name: columns[name] for name in columns if name not in ('domain', 'id', 'class', 'pixels')}
 
 
 class PartedTable:
@@ -230,6 +251,7 @@ def classify_parcels(
     shift: int = 0,
     part_size: int = 2048,
     progress: Callable[[str, int, int], None] | None = None,
+    describe: Callable[..., dict[str, np.ndarray]] = prediction_columns,
     **options: Any,
 ) -> int:
     """Classify all parcels of some domains into a table, going on where an earlier call was stopped.
@@ -241,6 +263,7 @@ def classify_parcels(
         shift: days added to the parcels' dates.
         part_size: parcels in a part.
         progress: called with the domain, and the number of parcels done and in all of it.
+        describe: makes the columns, `prediction_columns` or `series_columns`.
         **options: of `predict_parcels`.
 
     Returns:
@@ -256,10 +279,24 @@ def classify_parcels(
                 found = predict_parcels(network, dataset, samples, shift, **options)
                 own = np.ones(len(samples), np.int64) if sizes is None else sizes[samples.start : samples.stop]
                 chosen = names[samples.start : samples.stop]
-                table.write(number, prediction_columns(domain, chosen, own, classes, found))
+                table.write(number, describe(domain, chosen, own, classes, found))
             number += 1
             if progress is not None:
                 progress(domain, samples.stop, len(dataset))
         rows += len(dataset)
     table.finish(number)
     return rows
+
+
+def classify_with_progress(
+    network: TrainedNetwork, datasets: Mapping[str, Any], table: PartedTable, **options: Any
+) -> int:
+    """As `classify_parcels`, showing on standard error how far it is and how long it still takes."""
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks = {name: bar.add_task(name, total=len(dataset)) for name, dataset in datasets.items()}
+
+        def advance(name: str, done: int, total: int) -> None:
+            bar.update(tasks[name], completed=done)
+
+        return classify_parcels(network, datasets, table, progress=advance, **options)

@@ -20,11 +20,9 @@ from pathlib import Path
 
 import torch
 from mmengine.config import DictAction
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmsits.apis.domains import load_network, open_domains
-from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_parcels
+from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_with_progress
 from mmsits.engine import ConfigError, load_config, trust_checkpoints
 from mmsits.engine.command_line import building, run_tool
 
@@ -79,20 +77,16 @@ def main(arguments: argparse.Namespace) -> None:
         options=[arguments.split, arguments.shift, arguments.pixels, arguments.part_size],
     )
     start = time.monotonic()
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks = {name: bar.add_task(name, total=len(dataset)) for name, dataset in datasets.items()}
-        rows = classify_parcels(
-            network,
-            datasets,
-            PartedTable(arguments.out, description),
-            arguments.shift,
-            arguments.part_size,
-            lambda name, done, total: bar.update(tasks[name], completed=done),
-            batch_size=arguments.batch_size,
-            max_pixels=arguments.max_pixels,
-            num_workers=arguments.workers,
-        )
+    rows = classify_with_progress(
+        network,
+        datasets,
+        PartedTable(arguments.out, description),
+        shift=arguments.shift,
+        part_size=arguments.part_size,
+        batch_size=arguments.batch_size,
+        max_pixels=arguments.max_pixels,
+        num_workers=arguments.workers,
+    )
     print(f'{arguments.out}: {rows} parcels in {time.monotonic() - start:.0f} s')
 
 
