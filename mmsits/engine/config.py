@@ -74,6 +74,11 @@ VARIABLES = frozenset(
         'source',
         'target',
         'min_parcels',
+        'samples',
+        'grid',
+        'labels',
+        'splits',
+        'window_size',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -105,8 +110,22 @@ VARIABLES = frozenset(
         'evaluator',
     }
 )
-#: What is handed on from the top level to every dataset.
-HANDED_ON = ('data_root', 'fold', 'source', 'target', 'min_parcels')
+#: What is handed on from the top level to every dataset: which data, and, of a scene, how to read them.
+HANDED_ON = (
+    'data_root',
+    'fold',
+    'source',
+    'target',
+    'min_parcels',
+    'samples',
+    'sensors',
+    'grid',
+    'labels',
+    'classes',
+    'splits',
+    'window_size',
+    'season_start',
+)
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
