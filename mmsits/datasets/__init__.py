@@ -5,6 +5,7 @@ from .base import Sensor, SeriesDataset
 from .collate import CollatedBatch, identity_collate
 from .domain import DomainViews
 from .errors import DataError
+from .merged import MergedDataset
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
@@ -18,6 +19,7 @@ __all__ = [
     'DataError',
     'DomainViews',
     'DrawIndex',
+    'MergedDataset',
     'PASTISDataset',
     'ParcelSeriesDataset',
     'SceneDataset',

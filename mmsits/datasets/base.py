@@ -13,7 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
-from .nomenclature import IGNORED, ClassMatch, CropCode, match_classes, read_code_list
+from .nomenclature import IGNORED, ClassCodes, ClassMatch, CropCode, match_classes, read_code_list
 from .samplers import DrawIndex
 
 EPOCH = datetime.date(1970, 1, 1)
@@ -68,6 +68,19 @@ def resolve_season_start(season_start: str, days: np.ndarray) -> int:
     if start > median:
         start = datetime.date(median.year - 1, month, day)
     return day_number(start)
+
+
+def report_match(match: ClassMatch, lists: Sequence[ClassCodes], title: str) -> None:
+    """Log what becomes of classes; a warning where some are lost because nobody said what they are."""
+    unlisted = [name for codes in lists for name, code in codes.items() if not code.listed]
+    print_log(f'Classes of {title}:\n{match.report()}', 'current', logging.INFO)
+    if unlisted:
+        print_log(
+            f'{title}: nothing is known of the classes {", ".join(unlisted)}, so they are neither trained nor scored. '
+            'Name a list with their codes (code_list of the dataset), or keep them by their names (keep).',
+            'current',
+            logging.WARNING,
+        )
 
 
 def _translated(table: np.ndarray | None, new_labels: np.ndarray) -> np.ndarray:
@@ -158,7 +171,7 @@ class SeriesDataset(BaseDataset):
         self.describe_outputs()
         if self.nomenclature is not None:
             match = match_classes(self.class_codes(), names=[type(self).__name__], **self.nomenclature)
-            print_log(f'Classes of {self.data_root or type(self).__name__}:\n{match.report()}', 'current', logging.INFO)
+            report_match(match, [self.class_codes()], str(self.data_root))
             self._translate_labels(match, 0)
 
     def describe_outputs(self) -> None:

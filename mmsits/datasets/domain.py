@@ -8,12 +8,13 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from .collate import CollatedBatch
+from .collate import CollatedBatch, identity_collate
 from .counter_random import random_fractions, random_words
 from .errors import DataError
+from .merged import MergedDataset
 from .samplers import DrawIndex
 from .transforms.spatial import SpatialTransform
 
@@ -237,7 +238,7 @@ class DomainViews:
         for view, drawn in self._indices(indices).items():
             domain, dataset = self.views[view]
             fetch = getattr(dataset, '__getitems__', None)
-            batch = fetch(drawn) if fetch else pseudo_collate([dataset[index] for index in drawn])
+            batch = identity_collate(fetch(drawn) if fetch else [dataset[index] for index in drawn])
             batches[view] = self._without_labels(domain, batch)
         return batches
 
@@ -271,14 +272,19 @@ def _build(dataset: Any) -> Any:
 
 
 def _steps(dataset: Any) -> Sequence[Any]:
+    if isinstance(dataset, MergedDataset):
+        return _steps(dataset.datasets[0])
     return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
 
 
 def _unlabelled(dataset: Any) -> Any:
     """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
+    view = copy.copy(dataset)
+    if isinstance(dataset, MergedDataset):
+        view.datasets = [_unlabelled(part) for part in dataset.datasets]
+        return view
     if getattr(dataset, 'labels', None) is None:
         return dataset
-    view = copy.copy(dataset)
     view.labels, view.with_labels = None, False
     return view
 
@@ -286,6 +292,9 @@ def _unlabelled(dataset: Any) -> Any:
 def _with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
     """The same open dataset with another pipeline."""
     view = copy.copy(dataset)
+    if isinstance(dataset, MergedDataset):
+        view.datasets = [_with_pipeline(part, pipeline) for part in dataset.datasets]
+        return view
     view.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline])
     if hasattr(view, 'describe_outputs'):
         view._metainfo = dict(view._metainfo)

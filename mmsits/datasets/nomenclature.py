@@ -57,10 +57,12 @@ class CropCode(NamedTuple):
     Attributes:
         hcat: code; None where HCAT has none, or where nobody said.
         note: what the class holds beside, or why it has no code.
+        listed: False if no list says what the class is.
     """
 
     hcat: int | None
     note: str = ''
+    listed: bool = True
 
 
 ClassCodes = Mapping[str, CropCode]
@@ -154,12 +156,12 @@ class CodeList:
 
     Args:
         entries: name, or code in the register, to code of HCAT.
-        source: of the list, for messages.
+        source: of the list, for messages; '' for a list without entries.
         names: of the classes, in the order of the list; None for all that the entries have.
     """
 
     def __init__(
-        self, entries: Iterable[tuple[str, CropCode]] = (), source: str = 'HCAT', names: Sequence[str] | None = None
+        self, entries: Iterable[tuple[str, CropCode]] = (), source: str = '', names: Sequence[str] | None = None
     ) -> None:
         entries = list(entries)
         self.source = source
@@ -192,7 +194,8 @@ class CodeList:
         try:
             return CropCode(hcat_code(name.strip()))
         except ValueError:
-            return CropCode(None, f'not in the list {self.source}')
+            where = f'the code list {self.source}' if self.source else 'HCAT, and no code list is named'
+            return CropCode(None, f'not in {where}', listed=False)
 
     def codes(self, classes: Sequence[str]) -> dict[str, CropCode]:
         """Codes of classes, in their order."""
@@ -515,7 +518,7 @@ def _fate(name: str, code: CropCode, groups: Sequence[_Group]) -> Fate:
         if _key(name) in group.titles:
             return Fate(label)
     if code.hcat is None:
-        return Fate(IGNORED, code.note or 'no code', code.note.startswith('not in the list'))
+        return Fate(IGNORED, code.note or 'no code', unknown=not code.listed)
     within = [
         (level_of(above), label)
         for label, group in enumerate(groups)
@@ -584,13 +587,18 @@ def colour_of(code: int | None, name: str = '') -> tuple[int, int, int]:
     group = next(above for above in (code, *reversed(ancestors(code))) if hcat_names()[above] in _HUES)
     hue, saturation, value = _HUES[hcat_names()[group]]
     # Neighbours in the list get shades far from each other: the place among the group's codes, its digits mirrored.
-    place = [inner for inner in hcat_names() if is_within(inner, group)].index(code)
+    place = _codes_within(group).index(code)
     if place:
         hue += 24 * (_mirrored(place, 2) - 0.5)
         saturation *= 1 - 0.55 * _mirrored(place, 3)
         value *= 1 - 0.5 * _mirrored(place, 5)
     red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+@lru_cache
+def _codes_within(group: int) -> Sequence[int]:
+    return [code for code in hcat_names() if is_within(code, group)]
 
 
 def _mirrored(number: int, base: int) -> float:
