@@ -54,8 +54,8 @@ def list_layers(
         folder: where they are.
         file: one file that holds the whole series; the pattern is looked for in the descriptions of its bands. With
             `date`, a file of that one date.
-        table: a CSV file in the folder with the columns file and date, and, as needed, band and whatever the
-            radiometry asks for. Files that it does not list are not read.
+        table: a CSV file in the folder, or in the one above, with the columns file (relative to the folder) and date,
+            and, as needed, band and whatever the radiometry asks for. Files that it does not list are not read.
         pattern: regular expression that is searched for in the path of each file (relative to the folder, with '/'),
             with a group `date` and, where a file holds one band only, a group `band`. Files without a match are not
             read, which tells several kinds of files in one folder apart.
@@ -178,7 +178,7 @@ def _from_descriptions(path: Path, parse: re.Pattern | None, pattern: str, date_
 
 
 def _from_table(folder: Path, table: str, date: str | None, date_format: str | None) -> list[Layer]:
-    path = folder / table
+    path = next((place / table for place in (folder, folder.parent) if (place / table).is_file()), folder / table)
     try:
         with path.open(newline='', encoding='utf-8-sig') as stream:
             rows = list(csv.DictReader(stream))

@@ -32,6 +32,7 @@ BASELINE_DAY = day_number(datetime.date(2022, 1, 25))
 BASELINE_RULES = ('baseline', 'baseline_metadata', 'baseline_column', 'baseline_date')
 
 _OFFSET_TAGS = ('BOA_ADD_OFFSET', 'RADIO_ADD_OFFSET')
+_BASELINE_COLUMNS = ('baseline', 'processing_baseline')
 _BASELINE_TAGS = ('PROCESSING_BASELINE', 'S2:PROCESSING_BASELINE', 'BASELINE')
 _CHOICES = (
     "say how it is known: offset='baseline_column' (a column `baseline` or `offset` in the table, or a group "
@@ -70,8 +71,8 @@ class RadiometryRule(NamedTuple):
         scale: a number, 'file' (what the file declares), or the column of the table or group of the pattern that holds
             it, as `dict(column='gain')`. None: 1, with a warning where a file declares another.
         offset: likewise, in the unit of the values; or a rule for Sentinel-2: 'baseline_metadata' (the files' tags
-            BOA_ADD_OFFSET, RADIO_ADD_OFFSET or PROCESSING_BASELINE), 'baseline_column' (column or group `baseline`,
-            such as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or 'baseline': the tags, else
+            BOA_ADD_OFFSET, RADIO_ADD_OFFSET or PROCESSING_BASELINE), 'baseline_column' (column or group `baseline` or
+            `processing_baseline`, such as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or 'baseline': the tags, else
             the column, and an error where neither says it. None: 0, with a warning where a file declares another.
         nodata: likewise; None: what the file declares; 'none': there is none, and no warning about it is wanted.
     """
@@ -181,8 +182,9 @@ def baseline_offset(rule: str, layer: Layer, header: Header) -> float:
     found = None
     if rule in ('baseline', 'baseline_metadata'):
         found = _offset_of_tags(header.tags, layer)
-    if found is None and rule in ('baseline', 'baseline_column') and 'baseline' in layer.columns:
-        found = _offset_since(layer.columns['baseline'], layer)
+    if found is None and rule in ('baseline', 'baseline_column'):
+        known = [layer.columns[name] for name in _BASELINE_COLUMNS if name in layer.columns]
+        found = _offset_since(known[0], layer) if known else None
     if found is None:
         raise DataError(
             f'offset={rule!r}: nothing tells the processing baseline of this Sentinel-2 file (its tags are '
