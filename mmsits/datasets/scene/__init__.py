@@ -2,6 +2,7 @@
 
 from .dataset import SceneDataset
 from .grid import Grid, Window, block_windows, tile_windows
+from .parcels import SceneParcels, ScenePixels
 from .rasters import RasterSeries
 from .scene import Scene, open_scene
 from .windows import SceneWindows
@@ -11,6 +12,8 @@ __all__ = [
     'RasterSeries',
     'Scene',
     'SceneDataset',
+    'SceneParcels',
+    'ScenePixels',
     'SceneWindows',
     'Window',
     'block_windows',

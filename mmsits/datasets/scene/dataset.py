@@ -9,9 +9,10 @@ from mmseg.registry import DATASETS
 
 from mmsits.datasets.base import SeriesDataset
 
+from .parcels import SceneParcels, ScenePixels
 from .windows import SceneWindows
 
-SAMPLES: dict[str, type[SeriesDataset]] = {'windows': SceneWindows}
+SAMPLES: dict[str, type[SeriesDataset]] = {'windows': SceneWindows, 'parcels': SceneParcels, 'pixels': ScenePixels}
 """Kinds of samples and the dataset that makes them."""
 
 

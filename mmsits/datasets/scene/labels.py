@@ -47,12 +47,31 @@ class LabelPixels(NamedTuple):
         offsets: first pixel of each group and the number of all, (N+1,) int64.
         rows: (P,) int32.
         columns: (P,) int32. Within a group in the order of rows, then columns.
+        labels: class index of each group, (N,) uint8, 255 for none.
+        splits: number of each group's split, (N,) int8, -1 for none.
     """
 
     features: np.ndarray
     offsets: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+
+    def take(self, groups: np.ndarray) -> LabelPixels:
+        """The groups at some positions, in ascending order, with their pixels."""
+        sizes = np.diff(self.offsets)
+        chosen = np.zeros(len(sizes), bool)
+        chosen[groups] = True
+        members = np.repeat(chosen, sizes)
+        return LabelPixels(
+            self.features[chosen],
+            np.concatenate([[0], np.cumsum(sizes[chosen])]).astype(np.int64),
+            self.rows[members],
+            self.columns[members],
+            self.labels[chosen],
+            self.splits[chosen],
+        )
 
 
 class SceneLabels:
@@ -350,7 +369,12 @@ class ItemLabels(SceneLabels):
         features, first = np.unique(features[order], return_index=True)
         offsets = np.append(first, len(order)).astype(np.int64)
         return LabelPixels(
-            features.astype(np.int64), offsets, rows[order].astype(np.int32), columns[order].astype(np.int32)
+            features.astype(np.int64),
+            offsets,
+            rows[order].astype(np.int32),
+            columns[order].astype(np.int32),
+            self.labels[features],
+            np.full(len(features), -1, np.int8) if self.item_splits is None else self.item_splits[features],
         )
 
 
@@ -543,13 +567,21 @@ class RasterLabels(SceneLabels):
         windows = list(block_windows(self.grid.height, self.grid.width, BLOCK))
         found = []
         for number, window in enumerate(windows):
-            rows, columns = np.nonzero(self.read(window) != IGNORED)
-            found.append((rows + window.row, columns + window.column))
+            labels, splits = self.read(window), self.splits_of(window)
+            rows, columns = np.nonzero(labels != IGNORED)
+            found.append((rows + window.row, columns + window.column, labels[rows, columns], splits[rows, columns]))
             if progress is not None:
                 progress(number + 1, len(windows))
-        all_rows, all_columns = (np.concatenate(parts).astype(np.int32) for parts in zip(*found, strict=True))
+        all_rows, all_columns, all_labels, all_splits = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.lexsort((all_columns, all_rows))
-        return LabelPixels(np.arange(len(order)), np.arange(len(order) + 1), all_rows[order], all_columns[order])
+        return LabelPixels(
+            np.arange(len(order)),
+            np.arange(len(order) + 1),
+            all_rows[order].astype(np.int32),
+            all_columns[order].astype(np.int32),
+            all_labels[order],
+            all_splits[order],
+        )
 
 
 def _colour_table(file: Any, band: int) -> dict[int, tuple[int, int, int]]:

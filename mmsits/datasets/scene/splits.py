@@ -457,9 +457,8 @@ def coverage(labels: ItemLabels | RasterLabels, pixels: LabelPixels | None = Non
     if pixels is None:
         return _trim(Coverage(labels.path, labels.classes, names, features, None))
     sizes = np.zeros_like(features)
-    known = labels.labels[pixels.features] != IGNORED
-    of = pixels.features[known]
-    np.add.at(sizes, (splits[of], labels.labels[of]), np.diff(pixels.offsets)[known])
+    known = pixels.labels != IGNORED
+    np.add.at(sizes, (pixels.splits[known], pixels.labels[known]), np.diff(pixels.offsets)[known])
     return _trim(Coverage(labels.path, labels.classes, names, features, sizes))
 
 
