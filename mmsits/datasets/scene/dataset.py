@@ -58,6 +58,6 @@ def options_of(dataset: type) -> list[str]:
 
 
 # What looks at a config (data_root is handed on, a misspelt option corrected) asks which options there are.
-SceneDataset.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+SceneDataset.__signature__ = inspect.Signature(
     [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in ('samples', *scene_options())]
 )

@@ -72,8 +72,9 @@ class RadiometryRule(NamedTuple):
             it, as `dict(column='gain')`. None: 1, with a warning where a file declares another.
         offset: likewise, in the unit of the values; or a rule for Sentinel-2: 'baseline_metadata' (the files' tags
             BOA_ADD_OFFSET, RADIO_ADD_OFFSET or PROCESSING_BASELINE), 'baseline_column' (column or group `baseline` or
-            `processing_baseline`, such as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or 'baseline': the tags, else
-            the column, and an error where neither says it. None: 0, with a warning where a file declares another.
+            `processing_baseline`, such as '04.00' or 'N0400'), 'baseline_date' (−1000 from 25 January 2022 on), or
+            'baseline': the tags, else the column, and an error where neither says it. None: 0, with a warning where a
+            file declares another.
         nodata: likewise; None: what the file declares; 'none': there is none, and no warning about it is wanted.
     """
 

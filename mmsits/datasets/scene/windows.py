@@ -13,9 +13,9 @@ from mmsits.datasets.errors import DataError
 from mmsits.datasets.transforms.loading import translate_labels
 
 from .grid import Grid, Window
-from .labels import IGNORED, SceneLabels
+from .labels import IGNORED, ItemLabels, SceneLabels
 from .scene import Scene, open_scene
-from .splits import open_labels
+from .splits import open_labels, report_coverage
 
 STATISTICS_WINDOWS, STATISTICS_SIDE = 48, 64
 """From how many windows of the training set mean and standard deviation are measured, and the side of the part read."""
@@ -66,7 +66,7 @@ class SceneWindows(SeriesDataset):
 
     Attributes:
         scene: the rasters.
-        labels: the labels; None without.
+        scene_labels: the labels; None without.
         windows: window of each sample.
 
     Raises:
@@ -105,7 +105,7 @@ class SceneWindows(SeriesDataset):
         self.with_labels = with_labels
         self.label_options, self.chosen_classes, self.split, self.splits = labels, classes, split, splits
         self.window_size, self.window_stride = window_size, window_stride
-        self.labels: SceneLabels | None = None
+        self.scene_labels: SceneLabels | None = None
         self.windows: list[Window] = []
         info = self.scene.sensors_info
         # What the files hold is known when they are opened: sensors are those of this dataset, not of its class.
@@ -119,12 +119,18 @@ class SceneWindows(SeriesDataset):
         if self._fully_initialized:
             return
         if self.label_options is not None:
-            self.labels = open_labels(
-                self.label_options, self.scene.grid, self.data_root, self.chosen_classes, self.splits
-            )
-            self._metainfo['classes'] = tuple(self.labels.classes)
-            self._metainfo.setdefault('palette', [list(colour) for colour in self.labels.palette])
+            self._open_labels(self.label_options)
         super().full_init()
+
+    def _open_labels(self, options: Mapping[str, Any]) -> None:
+        opened = open_labels(options, self.scene.grid, self.data_root, self.chosen_classes, self.splits)
+        if self.with_labels and isinstance(opened, ItemLabels) and opened.unlabelled:
+            raise ValueError('labels: name the column with the classes (column=…), or say with_labels=False')
+        if self.with_labels and self.splits is not None:
+            report_coverage(opened)
+        self.scene_labels = opened
+        self._metainfo['classes'] = tuple(opened.classes)
+        self._metainfo.setdefault('palette', [list(colour) for colour in opened.palette])
 
     def load_data_list(self) -> list[dict]:
         """Entries of the windows that have a labelled pixel in the split, row by row.
@@ -134,13 +140,13 @@ class SceneWindows(SeriesDataset):
         """
         windows = sample_windows(self.scene.grid, self.window_size, self.window_stride)
         if self.with_labels:
-            assert self.labels is not None
-            occupied = self.labels.occupied(windows, self.split)
+            assert self.scene_labels is not None
+            occupied = self.scene_labels.occupied(windows, self.split)
             windows = [window for window, labelled in zip(windows, occupied, strict=True) if labelled]
             if not windows:
                 raise DataError(
-                    f'no pixel of the scene is labelled (split={self.split!r}, classes={list(self.labels.classes)})',
-                    path=self.labels.path,
+                    f'no pixel is labelled (split={self.split!r}, classes={list(self.scene_labels.classes)})',
+                    path=self.scene_labels.path,
                     hint='Look at splits and classes, and whether labels and rasters cover the same ground.',
                 )
         self.windows = windows
@@ -165,15 +171,15 @@ class SceneWindows(SeriesDataset):
         info['date_index'] = {name: np.arange(len(series.days)) for name, series in info['inputs'].items()}
         info['img_shape'] = window.shape
         if self.with_labels:
-            assert self.labels is not None
+            assert self.scene_labels is not None
             info['targets'] = self._read_labels(window, info)
-            info['paths']['targets'] = str(self.labels.path)
+            info['paths']['targets'] = str(self.scene_labels.path)
         return info
 
     def _read_labels(self, window: Window, info: Mapping[str, Any]) -> np.ndarray:
-        assert self.labels is not None
-        codes = self.labels.read(window, self.split)
-        targets = translate_labels(codes, info.get('label_table'), str(self.labels.path), info['sample_id'])
+        assert self.scene_labels is not None
+        codes = self.scene_labels.read(window, self.split)
+        targets = translate_labels(codes, info.get('label_table'), str(self.scene_labels.path), info['sample_id'])
         targets[np.isin(targets, info['ignored_labels'])] = IGNORED
         return targets
 
