@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
+
+from ..layers.member_linear import MemberLinear
 
 
 @MODELS.register_module()
@@ -51,8 +52,8 @@ class EnsembleHead(BaseDecodeHead):
             in_channels, in_channels, num_classes=num_classes, in_index=in_index, init_cfg=init_cfg, **kwargs
         )
         del self.conv_seg  # the members' classifiers take its place
-        self.width = in_channels // num_members
-        self.classifiers = nn.ModuleList(nn.Linear(self.width, self.out_channels) for _ in range(num_members))
+        self.num_members = num_members
+        self.classifiers = MemberLinear(num_members, in_channels // num_members, self.out_channels)
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Maps, highest resolution first -> logarithms of mean probabilities (N, K, H, W), and the members' class
@@ -60,10 +61,10 @@ class EnsembleHead(BaseDecodeHead):
         x = self._transform_inputs(inputs)
         if self.dropout is not None:
             x = self.dropout(x)
-        shares = x.permute(0, 2, 3, 1).split(self.width, -1)
-        scores = torch.stack([layer(share) for layer, share in zip(self.classifiers, shares, strict=True)], 1)
-        scores = scores.permute(0, 1, 4, 2, 3)  # N, M, K, H, W
-        mean = scores.log_softmax(2).logsumexp(1) - math.log(len(self.classifiers))
+        height, width = x.shape[-2:]
+        rows = x.permute(0, 2, 3, 1).flatten(0, 2).unflatten(1, (self.num_members, -1))  # N * H * W, M, C / M
+        scores = self.classifiers(rows).unflatten(0, (-1, height, width)).permute(0, 3, 4, 1, 2)  # N, M, K, H, W
+        mean = scores.log_softmax(2).logsumexp(1) - math.log(self.num_members)
         return mean, scores
 
     def loss_by_feat(self, seg_logits: tuple[Tensor, Tensor], batch_data_samples: Sequence[Any]) -> dict[str, Tensor]:

@@ -23,6 +23,7 @@ CONFIGS = {
         type='SeriesTransformer', in_channels=8, d_model=10, n_head=2, num_layers=2, hidden_channels=12
     ),
     'mlp': dict(type='SeriesMLP', in_channels=8, hidden_channels=(9, 10), days=(-40, 380), length=11),
+    'two mlps': dict(type='SeriesMLP', in_channels=8, hidden_channels=(9, 5), days=(-40, 380), length=11, members=2),
     'ensemble': dict(
         type='EncoderEnsemble',
         in_channels=8,
@@ -186,7 +187,7 @@ def test_has_the_published_sizes() -> None:
         (dict(type='TempCNN', length=0), 'at least one date'),
         (dict(type='SeriesGRU', in_channels=7), 'even length'),
         (dict(type='SeriesLSTM', in_channels=7), 'even length'),
-        (dict(type='SeriesMLP', hidden_channels=()), 'at least one width'),
+        (dict(type='SeriesMLP', hidden_channels=()), 'at least one width and one member'),
         (dict(type='SeriesMLP', days=(10, 0)), 'one day at least from 10 to 0'),
         (dict(type='EncoderEnsemble', in_channels=2, members={}), 'one member at least'),
         (dict(type='SeriesTransformer', d_model=9), '4 heads do not divide 9'),
