@@ -101,7 +101,8 @@ class MergedDataset(ConcatDataset):
 
     def _joined(self, name: str) -> np.ndarray | None:
         parts = [getattr(part, name, None) for part in self.datasets]
-        known = [part for part in parts if part is not None]
+        # Scenes call the maps that they cut their labels from `labels` too.
+        known = [part for part in parts if isinstance(part, np.ndarray)]
         return np.concatenate(known) if len(known) == len(parts) else None
 
     def _pooled(self, sensor: str) -> dict[str, list[float]]:
@@ -140,7 +141,7 @@ class MergedDataset(ConcatDataset):
 
 def _names(parts: Sequence[Any]) -> list[str]:
     """A name for each dataset: its folder or table, numbered where several have the same."""
-    names = []
+    names: list[str] = []
     for part in parts:
         table = getattr(getattr(part, 'table', None), 'path', None)
         name = getattr(table, 'stem', '') if type(part).__name__ == 'SeriesTableDataset' else ''
@@ -164,7 +165,7 @@ def _refuse_other_bands(parts: Sequence[Any]) -> None:
 def _report_unlabelled(parts: Sequence[Any], names: Sequence[str]) -> None:
     for part, name in zip(parts, names, strict=True):
         labels = getattr(part, 'labels', None)
-        if labels is not None and (labels == IGNORED).any():
+        if isinstance(labels, np.ndarray) and (labels == IGNORED).any():
             lost = int((labels == IGNORED).sum())
             print_log(f'{name}: {lost} of {len(labels)} samples have none of these classes', 'current', logging.INFO)
 

@@ -97,15 +97,16 @@ class ParcelSeriesDataset(SeriesDataset):
         if not self.with_labels:
             self.labels = None
             return
+        classes = self._metainfo.get('classes', ())
+        if self._new_labels is None and len(classes) > 255:
+            raise ValueError(
+                f'{len(classes)} classes; labels go up to 254: choose classes, or join them by '
+                'nomenclature=dict(level=…).'
+            )
         labels = np.array([-1 if entry['label'] is None else entry['label'] for entry in entries], np.int64)
         labels[np.isin(labels, self.ignored_labels)] = -1
         if self._new_labels is not None:
             labels = np.where(labels < 0, 255, self._new_labels[labels])
-        if labels.max(initial=0) > 255:
-            raise ValueError(
-                f'{len(self.metainfo["classes"])} classes; labels go up to 254: choose classes, or join them by '
-                'nomenclature=dict(level=…).'
-            )
         self.labels = np.where(labels < 0, 255, labels).astype(np.uint8)
 
     def translate_labels(self, match: ClassMatch, number: int) -> None:
