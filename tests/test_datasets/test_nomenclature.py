@@ -492,12 +492,3 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=6)
     assert runner.train_dataloader.dataset.metainfo['classes'] == runner.val_dataloader.dataset.metainfo['classes']
     assert any(not torch.equal(a, b) for a, b in zip(before, runner.model.parameters(), strict=True))
     assert runner.iter == 6
-
-
-def test_the_wheel_carries_the_tables():
-    import mmsits.datasets
-
-    folder = Path(mmsits.datasets.__file__).parent
-    settings = (folder.parents[1] / 'pyproject.toml').read_text()
-    assert {path.name for path in folder.glob('*.csv')} == {'hcat3.csv', 'class_codes.csv'}
-    assert "'mmsits.datasets' = ['*.csv']" in settings
