@@ -72,7 +72,7 @@ def resolve_season_start(season_start: str, days: np.ndarray) -> int:
 
 def report_match(match: ClassMatch, lists: Sequence[ClassCodes], title: str) -> None:
     """Log what becomes of classes; a warning where some are lost because nobody said what they are."""
-    unlisted = [name for codes in lists for name, code in codes.items() if not code.listed]
+    unlisted = dict.fromkeys(name for codes in lists for name, code in codes.items() if not code.listed)
     print_log(f'Classes of {title}:\n{match.report()}', 'current', logging.INFO)
     if unlisted:
         print_log(
