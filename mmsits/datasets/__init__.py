@@ -2,19 +2,29 @@
 
 from . import transforms
 from .base import Sensor, SeriesDataset
+from .class_counts import count_classes
+from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
-from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
+from .samplers import (
+    ClassBalancedSampler,
+    ClassWeightedSampler,
+    DrawIndex,
+    SeriesEvalSampler,
+    SeriesSampler,
+    SizeBatchSampler,
+)
 from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
 from .timematch import TimeMatchDataset
 
 __all__ = [
     'ClassBalancedSampler',
+    'ClassWeightedSampler',
     'CollatedBatch',
     'DataError',
     'DomainViews',
@@ -31,6 +41,8 @@ __all__ = [
     'SeriesTableDataset',
     'SizeBatchSampler',
     'TimeMatchDataset',
+    'class_weights',
+    'count_classes',
     'identity_collate',
     'transforms',
 ]

@@ -16,6 +16,8 @@ from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.engine.files import AtomicLocalBackend, register_atomic_backend, write_atomically
 from mmsits.engine.hooks import (
     CheckpointContractHook,
+    ClassPriorHook,
+    ClassWeightHook,
     DatasetContractHook,
     MeanTeacherHook,
     PredictionDrawingHook,
@@ -35,6 +37,8 @@ __all__ = [
     'AtomicLocalBackend',
     'CheckpointContractHook',
     'CheckpointError',
+    'ClassPriorHook',
+    'ClassWeightHook',
     'ConfigError',
     'DatasetContractHook',
     'DiskWriteError',

@@ -1,6 +1,7 @@
 """Losses beside those of mmseg."""
 
+from .logit_adjusted_loss import LogitAdjustedLoss
 from .smoothed_cross_entropy_loss import SmoothedCrossEntropyLoss
 from .softmax_focal_loss import SoftmaxFocalLoss
 
-__all__ = ['SmoothedCrossEntropyLoss', 'SoftmaxFocalLoss']
+__all__ = ['LogitAdjustedLoss', 'SmoothedCrossEntropyLoss', 'SoftmaxFocalLoss']
