@@ -81,37 +81,39 @@ def scene_of(
 
 
 def write_network(
-    folder: Path, kind: str = 'pixels', bands: int = 3, seed: int = 0, **changes: Any
+    folder: Path, kind: str = 'pixels', channels: int = 3, seed: int = 0, **changes: Any
 ) -> tuple[Path, Path]:
     """Write a config and a checkpoint of a small network with random weights.
 
     Args:
         folder: where they go.
-        kind: 'pixels' (L-TAE), 'windows' (U-TAE), 'local' (a dense network that sees one pixel) or 'parcels'.
-        bands: of the sensor.
+        kind: 'pixels' (L-TAE, with a head that has a norm over maps), 'column' (without), 'windows' (U-TAE), 'local' (a
+            dense network that sees one pixel) or 'parcels'.
+        channels: bands of the sensor.
         seed: of the weights.
         **changes: of the checkpoint's dataset_meta; None removes an entry.
     """
     folder.mkdir(parents=True, exist_ok=True)
     preprocessor = dict(
         type='SeriesDataPreprocessor',
-        sensors=dict(s2=bands),
-        statistics=dict(s2=dict(mean=[0.5] * bands, std=[0.3] * bands)),
+        sensors=dict(s2=channels),
+        statistics=dict(s2=dict(mean=[0.5] * channels, std=[0.3] * channels)),
     )
+    norm = None if kind in ('column', 'local') else dict(type='GN', num_groups=2)
     head: dict[str, Any] = dict(
         type='FCNHead', in_channels=8, channels=8, in_index=0, num_convs=1, kernel_size=1, concat_input=False,
-        num_classes=len(CLASSES), norm_cfg=dict(type='GN', num_groups=2), align_corners=False, dropout_ratio=0,
+        num_classes=len(CLASSES), norm_cfg=norm, align_corners=False, dropout_ratio=0,
     )  # fmt: skip
     encoder = dict(type='LTAE', in_channels=8, n_head=2, d_k=4, d_model=8, mlp=[8, 8], dropout=0.0)
-    if kind == 'pixels':
-        backbone = dict(type='PixelwiseBackbone', in_channels=bands, encoder=encoder)
+    if kind in ('pixels', 'column'):
+        backbone = dict(type='PixelwiseBackbone', in_channels=channels, encoder=encoder)
     elif kind == 'parcels':
-        backbone = dict(type='PixelSetBackbone', in_channels=bands, encoder=encoder, mlp1=(8,), mlp2=(8,))
+        backbone = dict(type='PixelSetBackbone', in_channels=channels, encoder=encoder, mlp1=(8,), mlp2=(8,))
     elif kind == 'local':
-        backbone = dict(type='TinySeriesBackbone', in_channels=bands, out_channels=8)
+        backbone = dict(type='TinySeriesBackbone', in_channels=channels, out_channels=8)
     else:
         widths = dict(encoder_widths=(8, 8), decoder_widths=(8, 8))
-        backbone = dict(type='UTAE', in_channels=bands, n_head=2, d_model=8, **widths)
+        backbone = dict(type='UTAE', in_channels=channels, n_head=2, d_model=8, **widths)
     model = dict(type='TemporalEncoderDecoder', data_preprocessor=preprocessor, backbone=backbone, decode_head=head)
     text = dict(
         default_scope='mmseg',
@@ -127,7 +129,7 @@ def write_network(
     # So that classes differ in more than rounding.
     with torch.no_grad():
         network.decode_head.conv_seg.weight.mul_(200)
-    names = tuple(f'B{number}' for number in range(bands))
+    names = tuple(f'B{number}' for number in range(channels))
     meta = dict(classes=CLASSES, palette=PALETTE, bands=dict(s2=names), units=dict(s2='1'), season_start='01-01')
     meta = {key: value for key, value in (meta | changes).items() if value is not None}
     torch.save(dict(state_dict=network.state_dict(), meta=dict(dataset_meta=meta)), checkpoint)
