@@ -50,6 +50,7 @@ def write_vector(
     path: Path, shapes: Sequence[Any], rows: Sequence[Mapping[str, Any]], crs: Any = 32631, to: Any = None
 ) -> Path:
     """Write features; `to`: in another CRS."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     frame = geopandas.GeoDataFrame(list(rows), geometry=list(shapes), crs=crs)
     if to is not None:
         frame = frame.to_crs(to)

@@ -354,7 +354,7 @@ class ItemLabels(SceneLabels):
         """See :class:`SceneLabels`."""
         windows = list(block_windows(self.grid.height, self.grid.width, BLOCK))
         listed = self.members()
-        found = []
+        found = [(np.zeros(0, np.int64),) * 3]
         for number, window in enumerate(windows):
             if self._near(window).size:
                 owners = self.owners(window)
@@ -362,9 +362,7 @@ class ItemLabels(SceneLabels):
                 found.append((owners[rows, columns], rows + window.row, columns + window.column))
             if progress is not None:
                 progress(number + 1, len(windows))
-        features, rows, columns = (
-            np.concatenate([np.zeros(0, np.int64), *parts]) for parts in zip(*found, strict=True)
-        )
+        features, rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.lexsort((columns, rows, features))
         features, first = np.unique(features[order], return_index=True)
         offsets = np.append(first, len(order)).astype(np.int64)
