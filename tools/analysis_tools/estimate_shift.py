@@ -57,6 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     add('--step', type=int, default=1, help='days between candidates (default: %(default)s)')
     add('--estimator', choices=SCORES, default='AM', help='score that the estimate is by (default: %(default)s)')
     add('--class-shares', nargs='+', metavar='CLASS=SHARE', help='known shares of the classes, for AM')
+    add('--source-shares', nargs='+', metavar='CLASS=SHARE', help='of the training data: warn if they moved far')
     add('--separation', type=int, default=10, help='days by which estimates may differ unremarked')
     add('--out', type=Path, help='folder for shifts.csv, shifts.json and pictures')
     add('--batch-size', type=int, default=128)
@@ -68,15 +69,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_shares(texts: list[str] | None, classes: list[str]) -> list[float] | None:
-    """Shares by class, from the command line."""
+def read_shares(option: str, texts: list[str] | None, classes: list[str]) -> list[float] | None:
+    """Shares by class, as an option of the command line gives them."""
     if texts is None:
         return None
     given = {}
     for text in texts:
         name, sign, share = text.rpartition('=')
         if not sign or name not in classes or not re.fullmatch(r'\d*\.?\d+(e-?\d+)?', share):
-            raise ConfigError(f'--class-shares {text!r}: expected CLASS=SHARE, the classes are {", ".join(classes)}')
+            raise ConfigError(f'{option} {text!r}: expected CLASS=SHARE, the classes are {", ".join(classes)}')
         given[name] = float(share)
     return [given.get(name, 0.0) for name in classes]
 
@@ -96,15 +97,16 @@ def estimate(
     order = np.random.default_rng(arguments.seed).permutation(samples)[: arguments.max_parcels]
     batches = [order[first : first + arguments.batch_size] for first in range(0, len(order), arguments.batch_size)]
     loaded = unlabelled_batches(network, dataset, batches)
-    shares = read_shares(arguments.class_shares, list(dataset.metainfo['classes']))
+    classes = list(dataset.metainfo['classes'])
     return estimate_shift(
         network.segmentor,
         track(loaded, name, len(batches), console=Console(stderr=True), transient=True),
         arguments.max_shift,
         arguments.step,
         arguments.estimator,
-        shares,
+        read_shares('--class-shares', arguments.class_shares, classes),
         arguments.separation,
+        read_shares('--source-shares', arguments.source_shares, classes),
     )
 
 
