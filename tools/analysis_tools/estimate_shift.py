@@ -193,9 +193,9 @@ def main(arguments: argparse.Namespace) -> None:
             found = estimate(network, dataset, samples, arguments, f'{domain} {group}') if large else None
             results.append(found)
             rows.append(row_of(domain, group, len(samples), found))
-    console = Console(highlight=False)
-    # Not broken to the width that is assumed where there is no terminal.
-    console.print(table_of(rows, arguments.separation), width=max(console.width, 120))
+    # Not narrower where there is no terminal.
+    console = Console(highlight=False, width=max(Console().width, 120))
+    console.print(table_of(rows, arguments.separation))
     for row in rows:
         for warning in row['warnings']:
             console.print(f'{row["domain"]} {row["group"] or "all"}: {warning}', markup=False, soft_wrap=True)
