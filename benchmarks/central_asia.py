@@ -24,18 +24,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 
 import mmsits  # noqa: F401 (registers everything)
+from mmsits.apis.domains import load_network
+from mmsits.apis.shifts import estimate_shift
 from mmsits.engine import load_config, prepare_config
 from mmsits.engine.files import write_atomically
 from mmsits.evaluation import confusion_matrix, scores
 from mmsits.models.adaptation.class_shares import estimate_shares
 from mmsits.models.adaptation.shift_scores import judge_shift, score_shifts
+from mmsits.models.adaptation.views import shift_days
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'timematch'
 SETS = ('three', 'twelve')
+#: The classes that have at least 50 fields in both regions.
+THREE = ('cotton', 'wheat', 'wheat-other')
 # Samarkand 2016 was observed from day 145 of the year on only: before it there is nothing to learn from.
 COMMON = dict(type='CropDays', start=144)
 
@@ -44,18 +50,18 @@ class Method(NamedTuple):
     """A trained method.
 
     Attributes:
-        config: name behind central_asia_[three_].
+        config: name behind central_asia_.
         control: the method that it is compared with.
         start: the method whose weights it starts from.
         common: cut Fergana's series to the season that was observed in Samarkand too.
-        shares: score shifts under re-estimated class shares (estimator 'EM').
+        options: what differs from the config, by dotted name.
     """
 
     config: str
     control: str | None = None
     start: str | None = 'source'
     common: bool = False
-    shares: bool = False
+    options: dict[str, Any] = {}
 
 
 TRAINED = {
@@ -72,7 +78,8 @@ TRAINED = {
     'source_jittered': Method('source_jittered', start=None),
     'control_self_jittered': Method('control_self_jittered', start='source_jittered'),
     'timematch_jittered': Method('timematch_jittered', 'control_self_jittered', 'source_jittered'),
-    'timematch_shares': Method('timematch', 'control_self', shares=True),
+    'timematch_shares': Method('timematch', 'control_self', options={'custom_hooks.1.estimator': 'EM'}),
+    'timematch_balanced': Method('timematch', 'control_self', options={'model.method.balance': 'estimated'}),
     'source_shifted': Method('source_shifted', start=None),
     'alda': Method('alda', 'control'),
     'control_self_common': Method('control_self', common=True),
@@ -81,11 +88,15 @@ TRAINED = {
     'mmd_common': Method('mmd', 'control_common', common=True),
 }
 BASELINES = ('forest', 'linear')
+#: The source's network without further training, on Fergana's series with other dates.
+REDATED = ('source_common', 'source_moved', 'source_moved_by_year')
 NAMES = {
     'forest': 'random forest',
     'linear': 'linear model',
     'source': 'source only',
     'source_common': 'source only, common season',
+    'source_moved': 'source only, dates moved by the estimated shift',
+    'source_moved_by_year': 'source only, dates of each year moved by its own estimate',
     'source_shifted': 'source only, shift augmentation',
     'source_jittered': 'source only, dates moved by up to 8 days',
     'control': 'control of the rivals',
@@ -97,6 +108,7 @@ NAMES = {
     'timematch_jittered': 'TimeMatch, dates moved by up to 8 days',
     'timematch_common': 'TimeMatch, common season',
     'timematch_shares': 'TimeMatch, re-estimated class shares',
+    'timematch_balanced': 'TimeMatch, pseudo labels dealt out by estimated class shares',
     'fixmatch': 'FixMatch',
     'mmd': 'MMD',
     'mmd_common': 'MMD, common season',
@@ -130,7 +142,7 @@ class Study:
 
     def weights(self, method: str) -> Path:
         """The last checkpoint of a method."""
-        steps = load_config(self._config(method)).train_cfg.max_iters
+        steps = self._config(method).train_cfg.max_iters
         return self.work_dir(method) / f'iter_{steps}.pth'
 
     def run(self, method: str) -> None:
@@ -138,16 +150,19 @@ class Study:
         if self.record(method).is_file():
             return
         started = time.perf_counter()
-        content = self._baseline(method) if method in BASELINES else self._train(method)
+        run = self._baseline if method in BASELINES else self._redate if method in REDATED else self._train
+        content = run(method)
         content.update(method=method, classes=self.classes, seed=self.seed, seconds=time.perf_counter() - started)
         write_atomically(self.record(method), json.dumps(content, indent=1).encode())
 
-    def _config(self, method: str) -> Path:
-        prefix = 'central_asia_three_' if self.classes == 'three' else 'central_asia_'
-        return CONFIGS / f'{prefix}{TRAINED[method].config}.py'
+    def _config(self, method: str) -> Config:
+        cfg = load_config(CONFIGS / f'central_asia_{TRAINED[method].config}.py')
+        if self.classes == 'three':
+            restrict_classes(cfg, THREE)
+        return cfg
 
     def _train(self, method: str) -> dict[str, Any]:
-        cfg = load_config(self._config(method))
+        cfg = self._config(method)
         cfg.log_level = 'WARNING'
         cfg.experiment_name = f'{self.classes}_{method}_{self.seed}_{time.time_ns()}'
         cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
@@ -156,10 +171,7 @@ class Study:
             cfg.load_from = str(self.weights(options.start))
         if options.common:
             _cut_season(cfg)
-        if options.shares:
-            for hook in cfg.custom_hooks:
-                if hook['type'] == 'TemporalShiftHook':
-                    hook['estimator'] = 'EM'
+        cfg.merge_from_dict(options.options)
         prepare_config(cfg, work_dir=str(self.work_dir(method)), seed=self.seed)
         runner = Runner.from_cfg(cfg)
         runner.train()
@@ -171,16 +183,27 @@ class Study:
                 content['pseudo_labels'] = hook.history
         if method.startswith('source'):
             content['diagnosis'] = diagnose(runner.model, cfg)
-        if method == 'source':
-            self._test_common(runner.model, cfg.test_dataloader.dataset)
         return content
 
-    def _test_common(self, model: Any, dataset: Any) -> None:
-        """Result of the source's network where Fergana's series are cut to the common season."""
-        dataset['pipeline'] = [COMMON, *dataset['pipeline']]
-        content = self._test(model, dataset)
-        content.update(method='source_common', classes=self.classes, seed=self.seed, seconds=0.0)
-        write_atomically(self.record('source_common'), json.dumps(content, indent=1).encode())
+    def _redate(self, method: str) -> dict[str, Any]:
+        """Result of the source's network where Fergana's series are cut to the common season, or moved by the shift
+        that the network estimates for all of them or for each year."""
+        cfg = self._config('source')
+        model = load_network(cfg, self.weights('source')).segmentor
+        if method == 'source_common':
+            cfg.test_dataloader.dataset['pipeline'] = [COMMON, *cfg.test_dataloader.dataset['pipeline']]
+            return self._test(model, cfg.test_dataloader.dataset)
+        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        years = dataset.table.columns['year'][dataset._parcels]
+        groups = np.zeros_like(years) if method == 'source_moved' else years
+        predicted, estimates = np.zeros(len(dataset), np.int64), {}
+        for group in np.unique(groups):
+            rows = np.flatnonzero(groups == group)
+            part = dataset.get_subset(rows.tolist())
+            found = estimate_shift(model, _batches(model, part), step=2)
+            predicted[rows] = predict(model, part, found.shift).argmax(1)
+            estimates[str(group)] = dict(shift=found.shift, fields=len(rows), warnings=list(found.warnings))
+        return _scores(dataset, predicted) | dict(estimates=estimates)
 
     def _test(self, model: Any, config: Any) -> dict[str, Any]:
         dataset = DATASETS.build(config)
@@ -193,7 +216,7 @@ class Study:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        cfg = load_config(self._config('source'))
+        cfg = self._config('source')
         train, test = (DATASETS.build(cfg[f'{split}_dataloader'].dataset) for split in ('train', 'test'))
         if method == 'forest':
             model: Any = RandomForestClassifier(n_estimators=300, random_state=self.seed)
@@ -203,7 +226,16 @@ class Study:
         return _scores(test, model.predict(_filled(test)))
 
 
-def _cut_season(cfg: Any) -> None:
+def restrict_classes(cfg: Config, classes: tuple[str, ...]) -> None:
+    """Let a config of twelve classes tell fewer apart; fields of the others are left out."""
+    train = cfg.train_dataloader.dataset
+    views = [domain.dataset for domain in train.domains.values()] if 'domains' in train else [train]
+    for dataset in (*views, cfg.test_dataloader.dataset):
+        dataset.classes = classes
+    cfg.model.get('segmentor', cfg.model).decode_head.num_classes = len(classes)
+
+
+def _cut_season(cfg: Config) -> None:
     """Let Fergana's series begin where Samarkand's do, in training and test."""
     views = cfg.train_dataloader.dataset.domains.target.views
     for name in list(views):
@@ -218,10 +250,13 @@ def _batches(model: Any, dataset: Any, size: int = 512) -> Any:
 
 
 @torch.no_grad()
-def predict(model: Any, dataset: Any) -> np.ndarray:
-    """Probabilities (N, K) of a dataset's series."""
+def predict(model: Any, dataset: Any, shift: int = 0) -> np.ndarray:
+    """Probabilities (N, K) of a dataset's series, their dates moved by `shift` days."""
     model.eval()
-    answers = [model.encode_decode(batch['inputs']).softmax(1).flatten(1) for batch in _batches(model, dataset)]
+    answers = [
+        model.encode_decode(shift_days(batch['inputs'], shift)).softmax(1).flatten(1)
+        for batch in _batches(model, dataset)
+    ]
     return torch.cat(answers).cpu().numpy()
 
 
@@ -320,7 +355,7 @@ def table(results: Mapping[tuple[str, str, int], dict[str, Any]], classes: str) 
             for seed, record in own.items()
             if control is not None and (classes, control, seed) in results
         ]
-        shifts = [_shifts(record) for record in own.values() if record.get('shifts')]
+        shifts = [_shifts(record) for record in own.values() if {'shifts', 'estimates'} & record.keys()]
         all_fields = method != 'target'
         cells = [
             name,
@@ -337,12 +372,16 @@ def table(results: Mapping[tuple[str, str, int], dict[str, Any]], classes: str) 
 
 def _mean(records: Mapping[int, dict[str, Any]], value: Callable[[dict[str, Any]], float]) -> str:
     values = np.array([value(record) for record in records.values()])
-    return f'{values.mean():.1f}' + (f' ± {values.std(ddof=1):.1f}' if len(values) > 1 else '')
+    return f'{values.mean():.1f}' + (f' ± {values.std():.1f}' if len(values) > 1 else '')
 
 
 def _shifts(record: Mapping[str, Any]) -> str:
+    if estimates := record.get('estimates'):
+        return '/'.join(f'{estimate["shift"]:+d}' for estimate in estimates.values())
     history = record['shifts']
-    return f'{history[0]["shift"]:+d} → {history[-1]["shift"]:+d}'
+    # Of the estimates before the first step the last one counts.
+    first = [entry['shift'] for entry in history if entry['iter'] == history[0]['iter']][-1]
+    return f'{first:+d} → {history[-1]["shift"]:+d}'
 
 
 def trust_table(results: Mapping[tuple[str, str, int], dict[str, Any]], classes: str) -> str:
@@ -363,7 +402,7 @@ def trust_table(results: Mapping[tuple[str, str, int], dict[str, Any]], classes:
 
 
 def parse_arguments() -> argparse.Namespace:
-    methods = (*TRAINED, *BASELINES)
+    methods = (*TRAINED, *REDATED, *BASELINES)
     parser = argparse.ArgumentParser(description='Adaptation from Samarkand to Fergana.')
     parser.add_argument('--folder', type=Path, default=Path('work_dirs/central_asia_study'), help='of the results')
     parser.add_argument('--classes', nargs='+', choices=SETS, default=list(SETS))
@@ -386,7 +425,8 @@ def main(arguments: argparse.Namespace) -> None:
         open_tasks = [(study, method) for study, method in tasks if not study.record(method).is_file()]
         started = time.perf_counter()
         for number, (study, method) in enumerate(open_tasks, 1):
-            if method in TRAINED and (start := TRAINED[method].start) is not None:
+            start = TRAINED[method].start if method in TRAINED else 'source' if method in REDATED else None
+            if start is not None:
                 study.run(start)
             study.run(method)
             passed = time.perf_counter() - started

@@ -33,7 +33,7 @@ def predict_parcels(
     network: TrainedNetwork,
     dataset: Any,
     samples: Sequence[int],
-    shift: int = 0,
+    shift: int | np.ndarray = 0,
     batch_size: int = 128,
     max_pixels: int = 2**13,
     num_workers: int = 0,
@@ -44,7 +44,7 @@ def predict_parcels(
         network: from `load_network`.
         dataset: from `open_domains`; each sample has one class.
         samples: n positions.
-        shift: days added to the parcels' dates.
+        shift: days added to the parcels' dates, one number or one for each, (n,).
         batch_size: most parcels in a batch.
         max_pixels: most pixels in a batch, padding included; a larger parcel is a batch of its own.
         num_workers: processes that read.
@@ -62,10 +62,11 @@ def predict_parcels(
     batches = batches_of_similar_size(numbers, batch_size, max_pixels)
     probabilities = np.full((len(samples), network.segmentor.out_channels), np.nan, np.float32)
     dates = np.zeros(len(samples), np.int64)
+    days = np.broadcast_to(np.asarray(shift, np.int64), len(samples)).copy()
     positions = [[samples[index] for index in batch] for batch in batches]
     with torch.no_grad():
         for batch, data in zip(batches, unlabelled_batches(network, dataset, positions, num_workers), strict=True):
-            inputs = shift_days(data['inputs'], shift + network.shift)
+            inputs = shift_days(data['inputs'], torch.from_numpy(days[list(batch)]) + network.shift)
             answer = network.segmentor.predict(inputs)[0]
             if tuple(answer['logits'].shape[-2:]) != (1, 1):
                 raise ValueError(
@@ -248,7 +249,7 @@ def classify_parcels(
     network: TrainedNetwork,
     datasets: Mapping[str, Any],
     table: PartedTable,
-    shift: int = 0,
+    shifts: Mapping[str, int | np.ndarray] | None = None,
     part_size: int = 2048,
     progress: Callable[[str, int, int], None] | None = None,
     describe: Callable[..., dict[str, np.ndarray]] = prediction_columns,
@@ -260,7 +261,7 @@ def classify_parcels(
         network: from `load_network`.
         datasets: from `open_domains`.
         table: where the rows go, in the order of the datasets.
-        shift: days added to the parcels' dates.
+        shifts: days added to the dates of each domain's parcels, one number or one for each; None moves none.
         part_size: parcels in a part.
         progress: called with the domain, and the number of parcels done and in all of it.
         describe: makes the columns, `prediction_columns` or `series_columns`.
@@ -272,11 +273,12 @@ def classify_parcels(
     number = rows = 0
     for domain, dataset in datasets.items():
         names, classes = sample_names(dataset), dataset.metainfo['classes']
+        days = np.broadcast_to((shifts or {}).get(domain, 0), len(dataset))
         sizes = getattr(dataset, 'sample_sizes', None)
         for first in range(0, len(dataset), part_size):
             samples = range(first, min(first + part_size, len(dataset)))
             if not table.has(number):
-                found = predict_parcels(network, dataset, samples, shift, **options)
+                found = predict_parcels(network, dataset, samples, days[samples.start : samples.stop], **options)
                 own = np.ones(len(samples), np.int64) if sizes is None else sizes[samples.start : samples.stop]
                 chosen = names[samples.start : samples.stop]
                 table.write(number, describe(domain, chosen, own, classes, found))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS, TRANSFORMS
 
 from .collate import CollatedBatch, identity_collate
@@ -19,6 +21,8 @@ from .samplers import DrawIndex
 from .transforms.spatial import SpatialTransform
 
 ORDERS = ('shuffled', 'class_balanced')
+LEAST_COMMON_SEASON = 0.8
+"""Share of the longer season below which two domains' common days are warned of."""
 
 
 class _Domain:
@@ -139,6 +143,7 @@ class DomainViews:
         self._refuse_misaligned_views()
         self._refuse_separate_seasons()
         self.labelled = tuple(self.domains) if oracle else (next(iter(self.domains)),)
+        self._warn_of_missing_classes()
 
     def _refuse_misaligned_views(self) -> None:
         """Refuse views of a domain whose pixels would lie elsewhere: nobody would notice before the scores."""
@@ -168,6 +173,29 @@ class DomainViews:
                     f'{reference!r} (days {begin} to {end})',
                     hint='Check dates and season_start of both.',
                 )
+            common = (min(last, end) - max(first, begin) + 1) / max(last - first + 1, end - begin + 1)
+            if common < LEAST_COMMON_SEASON:
+                print_log(
+                    f'Domain {name!r} was observed on days {first} to {last} of its season, {reference!r} on days '
+                    f'{begin} to {end}: only {common:.0%} of them are common. What was never seen in one cannot be '
+                    'learnt for the other; CropDays cuts both to the common season.',
+                    'current',
+                    logging.WARNING,
+                )
+
+    def _warn_of_missing_classes(self) -> None:
+        """Name classes of which the labelled domain has no sample: they are never predicted rightly."""
+        labels, classes = getattr(self.main, 'labels', None), self.metainfo.get('classes') or ()
+        if labels is None:
+            return
+        missing = [str(name) for number, name in enumerate(classes) if not (labels == number).any()]
+        if missing:
+            print_log(
+                f'Domain {self.labelled[0]!r} has no sample of {", ".join(missing)}: adaptation cannot teach what is '
+                'in no label.',
+                'current',
+                logging.WARNING,
+            )
 
     @property
     def main(self) -> Any:

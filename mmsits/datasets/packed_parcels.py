@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError
-from .parcel_store import DomainTable, ParcelStore, gather_pixels, refuse_empty_parcels
+from .parcel_store import DomainTable, ParcelStore, gather_pixels, read_domain_metadata, refuse_empty_parcels
 from .zarr_parcels import ZarrParcels
 
 FOLDER = 'packed'
@@ -169,7 +169,7 @@ def pack_parcels(
     """
     final = Path(folder) / FOLDER
     if is_packed(folder) and not overwrite:
-        _refuse_other(final, source)
+        _refuse_other(final, source.table)
         return final
     part = final.with_name(FOLDER + '.part')
     offsets = np.concatenate([[0], np.cumsum(source.sizes)]).astype(np.int64)
@@ -195,10 +195,23 @@ def fingerprint(table: DomainTable) -> str:
     return digest.hexdigest()
 
 
-def _refuse_other(final: Path, source: ZarrParcels) -> None:
-    if _read_description(final).get('metadata') != fingerprint(source.table):
+def refuse_stale(packed: PackedParcels) -> None:
+    """Refuse a store whose domain was described anew after packing. Domains whose metadata are gone are not checked.
+
+    Raises:
+        DataError: if the metadata beside the store are not those that it was made from.
+    """
+    metadata = packed.path.parent / 'meta' / 'metadata.pkl'
+    if metadata.is_file():
+        _refuse_other(packed.path, read_domain_metadata(metadata))
+
+
+def _refuse_other(final: Path, table: DomainTable) -> None:
+    if _read_description(final).get('metadata') != fingerprint(table):
         raise DataError(
-            'a store made from other metadata is there', path=final, hint='Remove it, or ask to overwrite it.'
+            'the store was made from other metadata than those that are there now',
+            path=final,
+            hint='Pack the domain again: tools/dataset_converters/timematch.py --overwrite.',
         )
 
 

@@ -51,7 +51,7 @@ class SeriesTable:
         days: days since 1970-01-01, (N,T) int32; a series' last day repeated beyond its end.
         exists: (N,T) bool. Dates on which all bands have a value; if missing ones are interpolated, all dates of the
             file on which any band has one, then.
-        labels: N texts; None without labels.
+        labels: N texts, '' for a series without; None without labels.
         classes: class names in the order of the file; None where the file has no list.
         columns: further properties of the series by name, (N,) each.
 
@@ -272,7 +272,7 @@ def _array_labels(
     if labels.shape != (count,):
         raise DataError(f'{name} must hold {count} labels, found {labels.shape}', path=path, hint=_SHAPES)
     if labels.dtype.kind not in 'iu' or classes is None:
-        return [str(label) for label in labels]
+        return _label_texts(labels)
     outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(outside):
         raise DataError(
@@ -397,7 +397,7 @@ def _read_rows(path: Path, columns: dict[str, np.ndarray], reading: _Reading) ->
         bands = tuple(
             name
             for name, column in columns.items()
-            if name not in held and column.dtype.kind == 'f' and changes[name].any()
+            if name not in held and column.dtype.kind in 'iuf' and changes[name].any()
         )
     if not bands:
         raise DataError('no column of numbers changes in time', path=path, hint='Name the bands.')
@@ -438,7 +438,17 @@ def _row_labels(
             sample_id=str(keys[row]),
             hint='A series has one label: divide it, or correct the table.',
         )
-    return [str(label) for label in columns[name][first].tolist()]
+    return _label_texts(columns[name][first])
+
+
+def _label_texts(labels: np.ndarray) -> list[str]:
+    """Labels as texts, '' where there is none; whole numbers without a decimal point, also where a gap made the column
+    one of floats."""
+    whole = labels.dtype.kind == 'f' and all(value.is_integer() for value in labels[np.isfinite(labels)].tolist())
+    return [
+        '' if label is None or label != label else str(int(label)) if whole else str(label).strip()
+        for label in labels.tolist()
+    ]
 
 
 def _fill(series: np.ndarray, days: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -555,7 +565,7 @@ class SeriesTableDataset(ParcelSeriesDataset):
         """Bring the table's series into a store, and find the classes."""
         offsets = np.arange(len(self.table.ids) + 1)
         store = ArrayParcels(self.table.values, offsets, self.table.days, self.table.exists, self.table.path)
-        classes = self.chosen_classes or self.table.classes or sorted(set(self.table.labels or ()))
+        classes = self.chosen_classes or self.table.classes or sorted({*(self.table.labels or ())} - {''})
         if self.chosen_classes is not None:
             known = {*(self.table.classes or ()), *(self.table.labels or ())}
             unknown = [name for name in self.chosen_classes if known and name not in known]
@@ -584,7 +594,8 @@ class SeriesTableDataset(ParcelSeriesDataset):
         labels = [None if table.labels is None else table.labels[series] for series in chosen]
         entries, dropped = [], Counter()  # type: ignore[var-annotated]
         for series, label in zip(chosen, labels, strict=True):
-            if label is not None and label not in classes:
+            # A series without a label has label 255 rather than a class of its own.
+            if label and label not in classes:
                 dropped[label] += 1
                 if self.unlisted == 'drop':
                     continue

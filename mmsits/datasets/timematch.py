@@ -19,7 +19,7 @@ from mmseg.registry import DATASETS
 
 from .base import Sensor, resolve_season_start
 from .errors import DataError
-from .packed_parcels import PackedParcels, is_packed
+from .packed_parcels import PackedParcels, is_packed, refuse_stale
 from .parcel_dataset import ParcelSeriesDataset
 from .parcel_store import DomainTable, ParcelStore, read_domain_metadata
 from .timematch_classes import (
@@ -27,6 +27,7 @@ from .timematch_classes import (
     UNKNOWN,
     ClassTable,
     class_names,
+    code_text,
     label_codes,
     palette_of,
     read_class_table,
@@ -241,7 +242,7 @@ class TimeMatchDataset(ParcelSeriesDataset):
         if self.target is not None and self.target != self.source:
             other = self.table if self.role == 'target' else self._read_table(self._target_folder())
             self._sizes[self.target] = len(other)
-        classes = self.chosen_classes or self._choose_classes(source_table)
+        classes = self._checked_classes() if self.chosen_classes else self._choose_classes(source_table)
         self._metainfo['classes'] = tuple(classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in palette_of(classes)])
         return {self.SENSOR: store}
@@ -259,7 +260,9 @@ class TimeMatchDataset(ParcelSeriesDataset):
 
     def _open_parcels(self, folder: Path) -> ZarrParcels | PackedParcels:
         if self._use_packed(folder):
-            return PackedParcels(folder, len(BANDS))
+            packed = PackedParcels(folder, len(BANDS))
+            refuse_stale(packed)
+            return packed
         return ZarrParcels(folder, self._read_table(folder), len(BANDS))
 
     def _read_table(self, folder: Path) -> DomainTable:
@@ -277,6 +280,15 @@ class TimeMatchDataset(ParcelSeriesDataset):
                 hint='Give one by class_tables={country: {class: [codes]}}.',
             )
         return read_class_table(table) if isinstance(table, str | Path) else table
+
+    def _checked_classes(self) -> list[str]:
+        chosen = list(self.chosen_classes or ())
+        # Without labels the classes are those of a checkpoint, and the domain's country may have no table.
+        if self.with_labels:
+            known = [*class_names(self._class_table(self.source), self.combine_seasons), UNKNOWN]
+            if missing := [name for name in chosen if name not in known]:
+                raise ValueError(f'classes: the class table of {self.source} has no {missing}; it has {known}')
+        return chosen
 
     def _choose_classes(self, table: DomainTable) -> list[str]:
         country = self._class_table(self.source)
@@ -342,17 +354,22 @@ class TimeMatchDataset(ParcelSeriesDataset):
         names = label_codes(self.table.codes, self._class_table(self.domain), combine)
         other = classes.index(UNKNOWN) if UNKNOWN in classes else 255
         self._report_others(Counter(name for name in names if name not in classes), other)
-        return [classes.index(name) if name in classes else other for name in names]
+        # A parcel without a code is not one of another crop: nothing is known of it.
+        nameless = [code_text(code) in ('', 'nan', 'None') for code in self.table.codes]
+        return [
+            255 if missing else classes.index(name) if name in classes else other
+            for name, missing in zip(names, nameless, strict=True)
+        ]
 
     def _report_others(self, others: Counter, label: int) -> None:
         """Say which crops of this domain the classes do not tell apart."""
         if not others or not self.with_labels:
             return
         listed = ', '.join(f'{name} ({count})' for name, count in others.most_common())
+        cause = 'were not chosen' if self.chosen_classes else f'the source {self.source} does not have often enough'
         meaning = f'count as {UNKNOWN!r}' if label != 255 else 'are neither trained nor scored'
         print_log(
-            f'{self.domain}: parcels of classes that the source {self.source} does not have often enough {meaning}: '
-            f'{listed}',
+            f'{self.domain}: parcels of classes that {cause} {meaning}: {listed}',
             'current',
             logging.INFO,
         )

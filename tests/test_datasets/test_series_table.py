@@ -1,5 +1,7 @@
 """Tables of series: npz, CSV and Parquet, missing values, conditions, classes, and what is said of bad tables."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -296,3 +298,16 @@ def test_bad_ragged_tables_are_named(folder, changes, options, message):
     write_ragged(folder, **changes)
     with pytest.raises(DataError, match=message):
         open_ragged(folder, **options)
+
+
+def test_gaps_among_the_labels_are_no_class(tmp_path: Path) -> None:
+    table = tmp_path / 'table.csv'
+    rows = [('a', 3), ('b', ''), ('c', 1)]
+    lines = [f'{name},2020-0{month}-01,0.{month},{month},{label}' for name, label in rows for month in (1, 2)]
+    table.write_text('id,date,ndvi,clouds,label\n' + '\n'.join(lines) + '\n')
+    dataset = SeriesTableDataset(str(tmp_path), 'table.csv', sensor='x', pipeline=[])
+    assert dataset.metainfo['classes'] == ('1', '3')
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [1, 255, 0]
+    # Whole numbers are a band like any other.
+    assert dataset.metainfo['bands']['x'] == ('ndvi', 'clouds')

@@ -110,3 +110,35 @@ def test_a_damaged_parcel_is_named(tmp_path, monkeypatch, capsys):
     assert call(classify_parcels, monkeypatch, config, checkpoint, '--out', tmp_path / 'a.csv') == 1
     assert '7' in capsys.readouterr().err
     assert not (tmp_path / 'a.csv').exists()
+
+
+def test_each_group_is_moved_by_its_own_estimate(trained, tmp_path, monkeypatch):
+    groups = tmp_path / 'groups.csv'
+    groups.write_text('id,valley\n' + ''.join(f'{1000 + n},{"north" if n < 10 else "south"}\n' for n in range(PARCELS)))
+    shifts = tmp_path / 'shifts.csv'
+    shifts.write_text('domain,group,add_days,trusted\nDK1,north,-25,True\n')
+    run = (classify_parcels, monkeypatch, *trained, '--domains', 'DK1')
+    assert call(*run, '--out', tmp_path / 'still.csv') == 0
+    assert call(*run, '--out', tmp_path / 'moved.csv', '--shift', -25) == 0
+    options = ('--shifts', shifts, '--group-by', 'valley', '--groups', groups)
+    assert call(*run, '--out', tmp_path / 'grouped.csv', *options) == 0
+    still, moved, grouped = (rows_of(tmp_path / f'{name}.csv') for name in ('still', 'moved', 'grouped'))
+    assert moved != still
+    assert grouped == moved[:10] + still[10:]
+
+
+def test_a_table_that_holds_no_shifts_is_named(trained, tmp_path, monkeypatch, capsys):
+    (tmp_path / 'shifts.csv').write_text('domain,days\nDK1,3\n')
+    run = (
+        classify_parcels,
+        monkeypatch,
+        *trained,
+        '--out',
+        tmp_path / 'table.csv',
+        '--shifts',
+        tmp_path / 'shifts.csv',
+    )
+    assert call(*run) != 0
+    message = capsys.readouterr().err
+    assert 'shifts.csv' in message
+    assert 'estimate_shift.py' in message

@@ -8,7 +8,8 @@ the config's test_dataloader. No labels are needed. Columns: domain, id, class (
 observed), probability, entropy (nats), pixels, dates, and p_<class> for each class. The table appears when it is
 complete; a run that was stopped goes on where it was when it is started again.
 
-`--shift DAYS` moves the parcels' dates, by what tools/analysis_tools/estimate_shift.py says is to be added.
+`--shift DAYS` moves the parcels' dates, by what tools/analysis_tools/estimate_shift.py says is to be added;
+`--shifts shifts.csv`, which that tool wrote, those of each domain, or of each group (`--group-by`), by their own days.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import DictAction
 
 from mmsits.apis.domains import load_network, open_domains
 from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_with_progress
+from mmsits.apis.shifts import read_shifts
 from mmsits.engine import ConfigError, load_config, trust_checkpoints
 from mmsits.engine.command_line import building, run_tool
 
@@ -36,6 +39,9 @@ def parse_arguments() -> argparse.Namespace:
     add('--domains', nargs='+', default=[], help='short names or country/tile/year (default: that of the config)')
     add('--split', choices=['train', 'val', 'test', 'all'], default='all', help='parcels of a domain (default: all)')
     add('--shift', type=int, default=0, help="days added to the parcels' dates (default: 0)")
+    add('--shifts', type=Path, help='shifts.csv of estimate_shift.py; what has no estimate there stays where it is')
+    add('--group-by', metavar='COLUMN', help='that the shifts were estimated by')
+    add('--groups', type=Path, help='table (.csv, .parquet) with the column id and that to group by')
     add('--pixels', type=int, default=0, help='drawn of each parcel, 0 for all (default: 0)')
     add('--batch-size', type=int, default=128)
     add('--max-pixels', type=int, default=2**13, help='in a batch, which bounds the memory (default: %(default)s)')
@@ -56,6 +62,10 @@ def check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f'--out {arguments.out} is there already: give another name, or --overwrite')
     if min(arguments.batch_size, arguments.max_pixels, arguments.part_size) < 1:
         raise ConfigError('--batch-size, --max-pixels and --part-size must be 1 or more')
+    if arguments.shifts is not None and arguments.shift:
+        raise ConfigError('--shift and --shifts: give one of them')
+    if arguments.shifts is None and (arguments.group_by or arguments.groups):
+        raise ConfigError('--group-by and --groups need --shifts: the table with the days of each group')
     if min(arguments.pixels, arguments.workers) < 0:
         raise ConfigError('--pixels and --workers must be 0 or more')
 
@@ -68,20 +78,24 @@ def main(arguments: argparse.Namespace) -> None:
         network = load_network(cfg, arguments.checkpoint, arguments.device)
         split = None if arguments.split == 'all' else arguments.split
         datasets = open_domains(network, arguments.domains, split, arguments.pixels or None)
+    shifts: dict[str, int | np.ndarray] = dict.fromkeys(datasets, arguments.shift)
+    if arguments.shifts is not None:
+        shifts.update(read_shifts(arguments.shifts, datasets, arguments.group_by, arguments.groups))
     file = Path(arguments.checkpoint)
     description = dict(
         model=cfg.model.to_dict(),
         data=cfg.test_dataloader.dataset.to_dict(),
         checkpoint=(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns),
         domains={name: len(dataset) for name, dataset in datasets.items()},
-        options=[arguments.split, arguments.shift, arguments.pixels, arguments.part_size],
+        options=[arguments.split, arguments.pixels, arguments.part_size],
+        shifts={name: np.asarray(days).tolist() for name, days in shifts.items()},
     )
     start = time.monotonic()
     rows = classify_with_progress(
         network,
         datasets,
         PartedTable(arguments.out, description),
-        shift=arguments.shift,
+        shifts=shifts,
         part_size=arguments.part_size,
         batch_size=arguments.batch_size,
         max_pixels=arguments.max_pixels,
