@@ -11,7 +11,6 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmsits.datasets import identity_collate
@@ -21,6 +20,7 @@ from mmsits.datasets.series_table import SeriesTableDataset
 from mmsits.datasets.timematch import TimeMatchDataset
 from mmsits.engine.checkpoint import load_strictly
 from mmsits.engine.config import load_config
+from mmsits.engine.ensemble import load_ensemble, segmentor_weights
 from mmsits.engine.errors import CheckpointError, ConfigError
 from mmsits.engine.hooks.checkpoint_contract_hook import compare_metainfo, compare_weights
 from mmsits.models.segmentors import TemporalEncoderDecoder
@@ -65,7 +65,8 @@ def load_network(
 
     Raises:
         ConfigError: if the config does not exist or is at fault.
-        CheckpointError: if the file cannot be read as data, or holds another network's weights.
+        CheckpointError: if the file cannot be read as data, or holds another network's weights; likewise of the further
+            checkpoints that `test_cfg.test_time` names.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -80,32 +81,15 @@ def load_network(
     if mismatch:
         raise CheckpointError(f'{checkpoint}: {mismatch}')
     segmentor.load_state_dict(weights, strict=False)
+    meta = dict(content.get('meta', {}).get('dataset_meta') or {})
+    load_ensemble(segmentor, {"first checkpoint's": meta}, adaptor.get('predict_with', 'student'))
     shift = state.get('method.target_shift') if adaptor.get('shift_when_predicting') else None
     return TrainedNetwork(
         segmentor.to(device).eval(),
         cfg,
-        dict(content.get('meta', {}).get('dataset_meta') or {}),
+        meta,
         0 if shift is None else int(shift),
     )
-
-
-def segmentor_weights(state: dict[str, Tensor], predict_with: str = 'student') -> dict[str, Tensor]:
-    """Weights of a segmentor out of its own or an adaptor's state dict.
-
-    Args:
-        state: the state dict.
-        predict_with: of an adaptor, 'student' or 'teacher'.
-    """
-    if not any(name.startswith('segmentor.') for name in state):
-        return dict(state)
-    prefixes = ['segmentor.'] + (['teacher.'] if predict_with == 'teacher' else [])
-    # The teacher has no data preprocessor: it is the student's.
-    return {
-        name.removeprefix(prefix): value
-        for prefix in prefixes
-        for name, value in state.items()
-        if name.startswith(prefix)
-    }
 
 
 def open_domains(

@@ -57,6 +57,8 @@ def _counts(dataset: Any, num_classes: int, max_samples: int | None, seed: int) 
 
 def _label_map(dataset: Any, index: int) -> np.ndarray:
     """Labels of one sample, without its images where these can be told apart."""
+    if hasattr(dataset, 'label_map'):
+        return dataset.label_map(index)
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         if isinstance(step, LoadSeriesLabels):
             info = {**dataset.get_data_info(index), 'ignored_labels': getattr(dataset, 'ignored_labels', ())}

@@ -19,7 +19,11 @@ from mmsits.engine.errors import CheckpointError
 _NORMALISATION = 'data_preprocessor.'
 
 
-def load_ensemble(model: nn.Module, datasets: Mapping[str, Mapping[str, Any]] | None = None) -> int:
+def load_ensemble(
+    model: nn.Module,
+    datasets: Mapping[str, Mapping[str, Any]] | None = None,
+    predict_with: str | None = None,
+) -> int:
     """Read the checkpoints that a model's `test_cfg.test_time` names, once; nothing to do where it names none.
 
     Each must hold all weights of the network, and must have been trained on the same bands, units, classes and season
@@ -29,6 +33,7 @@ def load_ensemble(model: nn.Module, datasets: Mapping[str, Mapping[str, Any]] | 
         model: a `TemporalEncoderDecoder` or `DomainAdaptor` whose own weights have been loaded.
         datasets: what to call a dataset in use, to its metainfo. None: that of the model's own checkpoint
             (`model.dataset_meta`, which `init_model` sets).
+        predict_with: of checkpoints of adaptors, 'student' or 'teacher'. None: as the model does.
 
     Returns:
         How many networks were read.
@@ -38,6 +43,7 @@ def load_ensemble(model: nn.Module, datasets: Mapping[str, Mapping[str, Any]] | 
         ConfigError: if there is no such file.
     """
     network = getattr(model, 'predictor', model)
+    role = str(predict_with or getattr(model, 'predict_with', 'student'))
     averaging = getattr(network, 'averaging', None)
     if averaging is None or len(averaging.members) == len(averaging.checkpoints):
         return 0
@@ -46,7 +52,10 @@ def load_ensemble(model: nn.Module, datasets: Mapping[str, Mapping[str, Any]] | 
     averaging.members.clear()
     template = _without_averaging(network)
     for path in averaging.checkpoints:
-        weights, meta = _read(find_weights(str(path)), teacher=getattr(model, 'predict_with', '') == 'teacher')
+        content = load_strictly(find_weights(str(path)), map_location='cpu')
+        held = {re.sub(r'^module\.', '', key): value for key, value in content.get('state_dict', content).items()}
+        weights = segmentor_weights(held, role)
+        meta = content.get('meta', {}).get('dataset_meta') or {}
         _check(str(path), template, weights, meta, datasets)
         member = copy.deepcopy(template)
         member.load_state_dict({**member.state_dict(), **_without_normalisation(weights)})
@@ -64,19 +73,23 @@ def _without_averaging(network: Any) -> nn.Module:
         network.averaging = averaging
 
 
-def _read(path: str, teacher: bool) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
-    """Weights of a segmentor under their own names, and the checkpoint's metainfo of data."""
-    content = load_strictly(path, map_location='cpu')
-    held = {re.sub(r'^module\.', '', key): value for key, value in content.get('state_dict', content).items()}
-    meta = content.get('meta', {}).get('dataset_meta') or {}
-    if not any(key.startswith('segmentor.') for key in held):
-        return held, meta
-    # Of a domain adaptor that part which predicts; its data preprocessor is the segmentor's.
-    role = 'teacher.' if teacher and any(key.startswith('teacher.') for key in held) else 'segmentor.'
-    weights = {key.removeprefix(role): value for key, value in held.items() if key.startswith(role)}
-    shared = f'segmentor.{_NORMALISATION}'
-    normalisation = {key.removeprefix('segmentor.'): value for key, value in held.items() if key.startswith(shared)}
-    return {**weights, **normalisation}, meta
+def segmentor_weights(state: dict[str, Tensor], predict_with: str = 'student') -> dict[str, Tensor]:
+    """Weights of a segmentor out of its own or an adaptor's state dict.
+
+    Args:
+        state: the state dict.
+        predict_with: of an adaptor, 'student' or 'teacher'.
+    """
+    if not any(name.startswith('segmentor.') for name in state):
+        return dict(state)
+    prefixes = ['segmentor.'] + (['teacher.'] if predict_with == 'teacher' else [])
+    # The teacher has no data preprocessor: it is the student's.
+    return {
+        name.removeprefix(prefix): value
+        for prefix in prefixes
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
 
 
 def _check(

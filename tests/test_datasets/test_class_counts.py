@@ -74,3 +74,15 @@ def test_a_part_of_the_maps_is_scaled_up(root: Path) -> None:
     dataset = PASTISDataset(str(root), pipeline=[LoadSeriesLabels()])
     all_counts, some = count_classes(dataset, 20), count_classes(dataset, 20, max_samples=2)
     assert some.sum() == pytest.approx(all_counts.sum(), rel=0.05)
+
+
+def test_a_dataset_that_can_read_labels_alone_does() -> None:
+    class Windows:
+        """Stands for windows of a scene."""
+
+        label_map = staticmethod(lambda index: np.full((2, 2), index, np.uint8))
+
+        def __len__(self) -> int:
+            return 3
+
+    assert count_classes(Windows(), 3).tolist() == [4, 4, 4]

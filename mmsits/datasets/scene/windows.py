@@ -176,6 +176,11 @@ class SceneWindows(SeriesDataset):
             info['paths']['targets'] = str(self.scene_labels.path)
         return info
 
+    def label_map(self, index: int) -> np.ndarray:
+        """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
+        info = self.get_data_info(index)
+        return self._read_labels(Window(*info['window']), {**info, 'ignored_labels': self.ignored_labels})
+
     def _read_labels(self, window: Window, info: Mapping[str, Any]) -> np.ndarray:
         assert self.scene_labels is not None
         codes = self.scene_labels.read(window, self.split)
