@@ -11,8 +11,10 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmseg.registry import HOOKS
+from torch import nn
 
 from mmsits.engine.errors import ConfigError
+from mmsits.models.layers import GreennessWeights
 
 MEASURED_SAMPLES = 256
 
@@ -67,6 +69,7 @@ class DatasetContractHook(Hook):
             runner.logger.info(
                 f'Normalisation of {", ".join(measured)} measured on the training samples, as the dataset knows none.'
             )
+        hand_on_statistics(model)
 
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
@@ -156,6 +159,17 @@ def bind_statistics(preprocessor: Any, metainfo: Mapping[str, Any]) -> list[str]
             preprocessor.set_statistics(sensor, values['mean'], values['std'])
             taken.append(sensor)
     return taken
+
+
+def hand_on_statistics(model: nn.Module) -> None:
+    """Tell the layers that undo the normalisation what it is, where their config does not."""
+    preprocessor: Any = getattr(model, 'data_preprocessor', None)
+    for layer in model.modules():
+        if not isinstance(layer, GreennessWeights) or layer.has_statistics():
+            continue
+        held = statistics_in_use(preprocessor).get(layer.sensor)
+        if held is not None:
+            layer.set_statistics(held['mean'], held['std'])
 
 
 def measure_statistics(preprocessor: Any, dataset: Any) -> list[str]:

@@ -22,6 +22,7 @@ class MLPHead(BaseDecodeHead):
         hidden_channels: widths of the hidden layers; none leaves a linear classifier.
         num_classes: number of classes.
         in_index: which of the backbone's maps, 0 for the highest resolution.
+        hidden_bias: give the hidden layers a bias in front of their batch norms, as published weights of STNet have it.
         init_cfg: mmengine's initialisation config.
         **kwargs: further arguments of `BaseDecodeHead`, such as `loss_decode` (default: cross-entropy over labelled
             pixels).
@@ -34,6 +35,7 @@ class MLPHead(BaseDecodeHead):
         *,
         num_classes: int,
         in_index: int = 0,
+        hidden_bias: bool = False,
         init_cfg: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -45,7 +47,7 @@ class MLPHead(BaseDecodeHead):
             in_channels, widths[-1], num_classes=num_classes, in_index=in_index, init_cfg=init_cfg, **kwargs
         )
         del self.conv_seg  # the linear classifier takes its place
-        self.layers = linear_blocks(widths)
+        self.layers = linear_blocks(widths, hidden_bias)
         self.classifier = nn.Linear(widths[-1], self.out_channels)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:

@@ -1,30 +1,38 @@
 """Layers that several networks share."""
 
+from .attention_layer import AttentionLayer, PostNormAttentionLayer
 from .conv_blocks import ConvLayer, DownConvBlock, UpConvBlock, build_norm
 from .date_packing import DatePacking, shared_over_dates
 from .day_encoding import DayEncoding, OffsetDayEncoding, add_day_encoding
-from .initializers import XavierNormalInit
+from .greenness import GreennessWeights, clear_greenness
+from .initializers import KaimingNormalInit, XavierNormalInit
 from .linear_block import LinearBlock, linear_blocks
 from .masked_norm import TemporalGroupNorm
 from .master_query import MasterQueryAttention, masked_softmax
 from .temporal_aggregator import TemporalAggregator, resize_attention
-from .valid_dates import ToFixedLength, take_dates, valid_dates_first
+from .valid_dates import ToFixedLength, ToLengthWithZeros, take_dates, valid_dates_first
 
 __all__ = [
+    'AttentionLayer',
     'ConvLayer',
     'DatePacking',
     'DayEncoding',
     'DownConvBlock',
+    'GreennessWeights',
+    'KaimingNormalInit',
     'LinearBlock',
     'MasterQueryAttention',
     'OffsetDayEncoding',
+    'PostNormAttentionLayer',
     'TemporalAggregator',
     'TemporalGroupNorm',
     'ToFixedLength',
+    'ToLengthWithZeros',
     'UpConvBlock',
     'XavierNormalInit',
     'add_day_encoding',
     'build_norm',
+    'clear_greenness',
     'linear_blocks',
     'masked_softmax',
     'resize_attention',

@@ -18,16 +18,18 @@ class DayEncoding(nn.Module):
         dim: length of the encoding.
         period: the largest r_i, in days / (2 pi), is just below this.
         offset: shifts the wavelengths only.
+        double: compute angles in float64; in float32 their rounding shows as 3e-5 in the encoding of a year's last day.
     """
 
     divisor: Tensor
 
-    def __init__(self, dim: int, period: float = 1000.0, offset: int = 0) -> None:
+    def __init__(self, dim: int, period: float = 1000.0, offset: int = 0, double: bool = False) -> None:
         super().__init__()
-        exponent = 2 * torch.div(torch.arange(offset, offset + dim).float(), 2, rounding_mode='floor') / dim
+        index = torch.arange(offset, offset + dim, dtype=torch.float64 if double else torch.float32)
+        exponent = 2 * torch.div(index, 2, rounding_mode='floor') / dim
         # Made from the arguments, hence not in the checkpoint.
         self.register_buffer('divisor', torch.pow(float(period), exponent), persistent=False)
-        self.dim = dim
+        self.dim, self.double_angles = dim, double
 
     def forward(self, days: Tensor) -> Tensor:
         """Days (...), relative to the model's reference date -> (..., dim)."""
@@ -35,7 +37,7 @@ class DayEncoding(nn.Module):
         encoding = torch.empty_like(angle)
         encoding[..., 0::2] = angle[..., 0::2].sin()
         encoding[..., 1::2] = angle[..., 1::2].cos()
-        return encoding
+        return encoding.float() if self.double_angles else encoding
 
 
 class OffsetDayEncoding(nn.Module):

@@ -6,6 +6,8 @@ from mmengine.model import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 
+from .attention_layer import PackedProjection
+
 _XAVIER = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
 _NORMAL = (nn.Conv1d, nn.ConvTranspose1d)
 _BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -48,3 +50,42 @@ class XavierNormalInit:
             nn.init.normal_(layer.bias)
         if isinstance(layer, _BATCH_NORM) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class KaimingNormalInit:
+    """The initialisation of STNet and its rivals before supervised training (Xu et al., ISPRS J. 2024, published code).
+
+    | layer | weight | bias |
+    |---|---|---|
+    | linear layers | Kaiming normal (fan-in, ReLU) | N(0, 1) |
+    | convolutions in 1-D | N(0, 1) | N(0, 1) |
+    | batch norm in 1-D | N(0, 1) | 0 |
+    | LSTM | matrices orthogonal | as it was |
+
+    Layer norms, the query of L-TAE and the joint projection of query, key and value stay as they were made. Use:
+    `init_cfg=dict(type='KaimingNormalInit')`. Before pre-training the authors leave everything as it was made.
+    """
+
+    wholemodule = False  # set by mmengine's `override`
+
+    def __call__(self, module: nn.Module) -> None:
+        """Initialise a module and all its submodules."""
+        module.apply(self._init_layer)
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'{type(self).__name__}: Kaiming normal weights, N(0, 1) biases')
+
+    @staticmethod
+    def _init_layer(layer: nn.Module) -> None:
+        if isinstance(layer, nn.Linear) and not isinstance(layer, PackedProjection):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
+        elif isinstance(layer, nn.Conv1d) or (isinstance(layer, nn.BatchNorm1d) and layer.affine):
+            nn.init.normal_(layer.weight)
+        elif isinstance(layer, nn.LSTM):
+            for parameter in layer.parameters():
+                if parameter.ndim >= 2:
+                    nn.init.orthogonal_(parameter)
+        if isinstance(layer, nn.BatchNorm1d) and layer.affine:
+            nn.init.zeros_(layer.bias)
+        if isinstance(layer, nn.Linear | nn.Conv1d) and layer.bias is not None and type(layer) is not PackedProjection:
+            nn.init.normal_(layer.bias)

@@ -40,6 +40,26 @@ class MasterQueryAttention(nn.Module):
         nn.init.normal_(self.query, std=std)
         nn.init.normal_(self.key.weight, std=std)
 
+    def pool(self, x: Tensor, valid: Tensor | None, dropout: nn.Module) -> tuple[Tensor, Tensor]:
+        """Sum dates by attention, each head its own share of the channels.
+
+        Args:
+            x: (N, T, dim), finite; the heads divide dim.
+            valid: bool (N, T), or None to attend to all dates.
+            dropout: applied to the attention.
+
+        Returns:
+            (N, dim), and the attention (N, heads, T), zero where not valid.
+        """
+        direction, offset = self.folded()  # heads, dim; heads
+        # Nothing but zero: a constant per head does not change a softmax, but the key's bias stays part of the graph.
+        zero = (offset - offset.detach()).unsqueeze(-1)
+        scores = direction.to(x.dtype) @ x.transpose(1, 2) + zero.to(x.dtype)  # N, heads, T
+        attention = scores.softmax(-1) if valid is None else masked_softmax(scores, valid.unsqueeze(1))
+        attention = dropout(attention)
+        share = x.unflatten(-1, (self.num_heads, -1))  # N, T, heads, dim / heads
+        return torch.einsum('nht,nthc->nhc', attention, share).flatten(1), attention
+
     def folded(self) -> tuple[Tensor, Tensor]:
         """Direction (heads, dim) and offset (heads,) with score = direction . feature + offset.
 

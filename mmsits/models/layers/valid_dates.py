@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -80,3 +81,39 @@ class ToFixedLength(nn.Module):
         below = place // gaps
         share = (place % gaps).to(torch.float32) / gaps
         return below, torch.minimum(below + 1, last), share
+
+
+class ToLengthWithZeros(nn.Module):
+    """Fill series up to one number of dates with zeros, and put zeros where a date is not valid: what published
+    networks of fixed length do. Results then depend on where the invalid dates stand.
+
+    Args:
+        length: number of dates.
+
+    Raises:
+        ValueError: if `length` is below 1.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        if length < 1:
+            raise ValueError(f'length: at least one date, got {length}')
+        self.length = length
+
+    def forward(self, x: Tensor, days: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Arguments and results as for `ToFixedLength`; days are 0 where not valid.
+
+        Raises:
+            ValueError: if there are more dates than `length`.
+        """
+        missing = self.length - x.shape[1]
+        if missing < 0:
+            raise ValueError(
+                f'the network takes {self.length} dates, the series has {x.shape[1]}: let SampleDates choose '
+                f'{self.length} of them'
+            )
+        if len(days) != len(x):
+            days = days.repeat_interleave(len(x) // len(days), 0)
+        x = x.masked_fill(~valid.unsqueeze(-1), 0.0)
+        days = days.masked_fill(~valid, 0)
+        return F.pad(x, (0, 0, 0, missing)), F.pad(days, (0, missing))

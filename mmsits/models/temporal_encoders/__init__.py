@@ -3,10 +3,13 @@
 from .base import TemporalEncoder
 from .encoder_ensemble import EncoderEnsemble
 from .ltae import LTAE
+from .post_norm_transformer import PostNormTransformer
 from .series_gru import SeriesGRU
 from .series_lstm import SeriesLSTM
 from .series_mlp import SeriesMLP
 from .series_transformer import SeriesTransformer
+from .sitsmoco_ltae import SITSMoCoLTAE
+from .stnet import STNet
 from .tae import TAE
 from .temp_cnn import TempCNN
 from .timematch_ltae import TimeMatchLTAE
@@ -15,6 +18,9 @@ __all__ = [
     'LTAE',
     'TAE',
     'EncoderEnsemble',
+    'PostNormTransformer',
+    'SITSMoCoLTAE',
+    'STNet',
     'SeriesGRU',
     'SeriesLSTM',
     'SeriesMLP',

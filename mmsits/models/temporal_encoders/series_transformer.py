@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from ..layers.attention_layer import AttentionLayer
 from ..layers.day_encoding import OffsetDayEncoding, add_day_encoding
 from .base import TemporalEncoder
 
@@ -68,32 +68,3 @@ class SeriesTransformer(TemporalEncoder):
             x = layer(x, attended)
         x = self.out_norm(x).masked_fill(~valid.unsqueeze(-1), torch.finfo(x.dtype).min)
         return torch.where(observed, x.amax(1), 0.0)
-
-
-class AttentionLayer(nn.Module):
-    """Self-attention among dates and a perceptron per date, each added to its layer-normed input's origin.
-
-    Args:
-        width: channels.
-        num_heads: heads; divides `width`.
-        hidden_channels: of the perceptron.
-        dropout: on what both add.
-    """
-
-    def __init__(self, width: int, num_heads: int, hidden_channels: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_proj = nn.Linear(width, width)
-        self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden_channels), nn.GELU(), nn.Linear(hidden_channels, width))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, attended: Tensor) -> Tensor:
-        """(N, T, C) and bool (N, 1, 1, T), which dates are looked at -> (N, T, C)."""
-        heads = self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each N, heads, T, C / heads
-        summed = F.scaled_dot_product_attention(query, key, value, attn_mask=attended)
-        x = x + self.dropout(self.attention_proj(summed.transpose(1, 2).flatten(2)))
-        return x + self.dropout(self.mlp(self.mlp_norm(x)))

@@ -1,4 +1,5 @@
-"""TempCNN (Pelletier et al., Remote Sensing 2019, arXiv 1811.10166), in the form of TimeMatch (Nyborg et al., 2022)."""
+"""TempCNN (Pelletier et al., Remote Sensing 2019, arXiv 1811.10166), in the forms of TimeMatch (Nyborg et al., 2022)
+and of SITS-MoCo (Xu et al., 2024)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.day_encoding import OffsetDayEncoding, add_day_encoding
-from ..layers.valid_dates import ToFixedLength
+from ..layers.valid_dates import ToFixedLength, ToLengthWithZeros
 from .base import TemporalEncoder
 
 
@@ -29,6 +30,8 @@ class TempCNN(TemporalEncoder):
         kernel_size: of the convolutions, odd.
         dropout: after each layer.
         positional_encoding: False leaves the day encoding out.
+        zeros_where_invalid: fill series up to `length` with zeros instead of stretching them, and put zeros where a
+            date is not valid, as published. The result then depends on where invalid dates stand.
         period, day_offset: of the day encoding, see `OffsetDayEncoding`.
         init_cfg: mmengine's initialisation config.
 
@@ -45,6 +48,7 @@ class TempCNN(TemporalEncoder):
         kernel_size: int = 3,
         dropout: float = 0.0,
         positional_encoding: bool = True,
+        zeros_where_invalid: bool = False,
         period: float = 1000.0,
         day_offset: float = 100.0,
         init_cfg: Any = None,
@@ -55,7 +59,7 @@ class TempCNN(TemporalEncoder):
                 f'{list(conv_channels)}, {list(mlp)}, {kernel_size}'
             )
         super().__init__(in_channels, mlp[-1], init_cfg)
-        self.to_fixed_length = ToFixedLength(length)
+        self.to_fixed_length = (ToLengthWithZeros if zeros_where_invalid else ToFixedLength)(length)
         self.day_encoding = OffsetDayEncoding(in_channels, period, day_offset) if positional_encoding else None
         self.convs = nn.Sequential()
         for c_in, c_out in pairwise([in_channels, *conv_channels]):

@@ -77,14 +77,7 @@ class TimeMatchLTAE(TemporalEncoder):
         dates = DatePacking(valid)
         x = dates.unpack(self.in_proj(dates.pack(x)))  # N, T, d_model
         x = add_day_encoding(x, self.day_encoding(days))
-        direction, offset = self.attention.folded()  # heads, d_model; heads
-        # Nothing but zero: a constant per head does not change a softmax, but the key's bias stays part of the graph.
-        zero = (offset - offset.detach()).unsqueeze(-1)
-        scores = direction.to(x.dtype) @ x.transpose(1, 2) + zero.to(x.dtype)  # N, heads, T
-        attention = self.attention_dropout(masked_softmax(scores, valid.unsqueeze(1)))
-        # Each head sums its own share of the channels.
-        share = x.unflatten(-1, (self.num_heads, -1))  # N, T, heads, d_model / heads
-        summed = torch.einsum('nht,nthc->nhc', attention, share).flatten(1)
+        summed, attention = self.attention.pool(x, valid, self.attention_dropout)
         return self.dropout(self.mlp(summed)), attention
 
     def encode_shifts(self, x: Tensor, days: Tensor, valid: Tensor, shifts: Iterable[int]) -> Iterator[Tensor]:

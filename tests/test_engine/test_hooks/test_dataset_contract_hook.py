@@ -10,8 +10,9 @@ from mmengine.runner import IterBasedTrainLoop
 from mmsits.datasets import PASTISDataset, SeriesSampler
 from mmsits.datasets.errors import DataError
 from mmsits.engine import ConfigError, DatasetContractHook
-from mmsits.engine.hooks.dataset_contract_hook import bind_statistics, check_classes, spare_classes
+from mmsits.engine.hooks.dataset_contract_hook import bind_statistics, check_classes, hand_on_statistics, spare_classes
 from mmsits.models import SeriesDataPreprocessor
+from mmsits.models.layers import GreennessWeights
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
 META = dict(bands={'s2': ('B04', 'B08')}, statistics={'s2': dict(mean=[1.0, 2.0], std=[3.0, 4.0])})
@@ -28,6 +29,21 @@ def test_configured_statistics_are_kept() -> None:
     preprocessor = SeriesDataPreprocessor(sensors=dict(s2=2), statistics=dict(s2=dict(mean=[0, 0], std=[9, 9])))
     assert bind_statistics(preprocessor, META) == []
     assert preprocessor.std_s2.tolist() == [9.0, 9.0]
+
+
+def test_layers_that_undo_the_normalisation_learn_what_it_is() -> None:
+    model = torch.nn.Module()
+    statistics = dict(s2=dict(mean=[3.0] * 10, std=[2.0] * 10))
+    model.told, model.other = GreennessWeights(mean=[1.0] * 10, std=[1.0] * 10), GreennessWeights(sensor='s2b')
+    model.untold = GreennessWeights()
+    hand_on_statistics(model)
+    assert not model.untold.has_statistics()
+    model.data_preprocessor = SeriesDataPreprocessor(sensors=dict(s2=10), statistics=statistics)
+    hand_on_statistics(model)
+    assert model.untold.mean.tolist() == [3.0] * 10
+    assert model.untold.std.tolist() == [2.0] * 10
+    assert model.told.mean.tolist() == [1.0] * 10
+    assert not model.other.has_statistics()
 
 
 def test_bands_and_sensors_must_agree() -> None:
