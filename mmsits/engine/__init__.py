@@ -18,8 +18,10 @@ from mmsits.engine.hooks import (
     CheckpointContractHook,
     ClassPriorHook,
     ClassWeightHook,
+    ContrastMonitorHook,
     DatasetContractHook,
     MeanTeacherHook,
+    NearestNeighbourProbeHook,
     PredictionDrawingHook,
     PseudoLabelLogHook,
     SeriesCheckpointHook,
@@ -27,8 +29,10 @@ from mmsits.engine.hooks import (
     StatefulHook,
     StepSeedHook,
     TemporalShiftHook,
+    WeightTransferHook,
 )
 from mmsits.engine.schedulers import InversePowerLR
+from mmsits.engine.weight_transfer import Transfer, transfer_weights
 
 register_atomic_backend()
 register_strict_loaders()
@@ -40,10 +44,12 @@ __all__ = [
     'ClassPriorHook',
     'ClassWeightHook',
     'ConfigError',
+    'ContrastMonitorHook',
     'DatasetContractHook',
     'DiskWriteError',
     'InversePowerLR',
     'MeanTeacherHook',
+    'NearestNeighbourProbeHook',
     'PredictionDrawingHook',
     'PseudoLabelLogHook',
     'SeriesCheckpointHook',
@@ -51,6 +57,8 @@ __all__ = [
     'StatefulHook',
     'StepSeedHook',
     'TemporalShiftHook',
+    'Transfer',
+    'WeightTransferHook',
     'find_resumable',
     'load_config',
     'load_ensemble',
@@ -59,6 +67,7 @@ __all__ = [
     'read_published_weights',
     'register_atomic_backend',
     'register_strict_loaders',
+    'transfer_weights',
     'trust_checkpoints',
     'write_atomically',
 ]

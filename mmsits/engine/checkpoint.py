@@ -91,7 +91,7 @@ def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict of a checkpoint that published code wrote, for a converter.
 
     Args:
-        path: Of a state dict, or of a dict that holds one as 'state_dict'.
+        path: Of a state dict, or of a dict that holds one as 'state_dict' or 'model_state'.
 
     Returns:
         Names and tensors.
@@ -100,7 +100,9 @@ def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
         CheckpointError: Names the file, if it cannot be read without running code or holds something else.
     """
     checkpoint = load_strictly(str(path), 'cpu')
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else None
+    state = None
+    if isinstance(checkpoint, dict):
+        state = checkpoint.get('state_dict', checkpoint.get('model_state', checkpoint))
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: expected a dict with 'state_dict', as the published code writes it.")
     return state

@@ -5,6 +5,7 @@ from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
 from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import EnsembleHead, MLPHead, UTAEHead
 from .losses import SmoothedCrossEntropyLoss, SoftmaxFocalLoss
+from .pretraining import SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
     LTAE,
@@ -45,6 +46,7 @@ __all__ = [
     'SeriesGRU',
     'SeriesLSTM',
     'SeriesMLP',
+    'SeriesMoCo',
     'SeriesTransformer',
     'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',

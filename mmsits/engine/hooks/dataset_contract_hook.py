@@ -73,6 +73,8 @@ class DatasetContractHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
+        # Weights that were loaded since may have brought another normalisation.
+        hand_on_statistics(runner.model.module if is_model_wrapper(runner.model) else runner.model)
         dataset = _described(runner)
         # A concatenated or repeated dataset hands on the metainfo of what it holds.
         described = 'bands' in (getattr(dataset, 'metainfo', None) or {})
@@ -165,7 +167,7 @@ def hand_on_statistics(model: nn.Module) -> None:
     """Tell the layers that undo the normalisation what it is, where their config does not."""
     preprocessor: Any = getattr(model, 'data_preprocessor', None)
     for layer in model.modules():
-        if not isinstance(layer, GreennessWeights) or layer.has_statistics():
+        if not isinstance(layer, GreennessWeights) or layer.configured:
             continue
         held = statistics_in_use(preprocessor).get(layer.sensor)
         if held is not None:

@@ -100,11 +100,15 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         Args:
             data: `inputs` (sensor -> ImageSeries of lists of N tensors, or of tensors with a leading N), `metas` (N
                 `SampleMeta` with `season_start`), and where labels are known `targets` (list of N tensors (1, H, W)).
+                Or several such batches by the name of their view.
             training: Whether the batch is trained on; then a series without any valid date is refused.
 
         Returns:
-            `inputs` (sensor -> batched ImageSeries, float32), `metas`, and where given `targets` (N, 1, H, W) int64.
+            `inputs` (sensor -> batched ImageSeries, float32), `metas`, and where given `targets` (N, 1, H, W) int64; of
+            several views each by its name.
         """
+        if 'inputs' not in data:
+            return {name: self.forward(batch, training) for name, batch in data.items()}
         if training:
             self._refuse_unobserved(data)
         data = self.cast_data(data)

@@ -50,6 +50,9 @@ class GreennessWeights(nn.Module):
         in_channels: C where `mean` is not given.
         sensor: of the data preprocessor whose statistics are taken.
 
+    Attributes:
+        configured: whether the config gives them.
+
     Raises:
         ValueError: if bands are missing or statistics have another length.
     """
@@ -78,6 +81,7 @@ class GreennessWeights(nn.Module):
         self.register_buffer('mean', torch.full((count,), torch.nan))
         self.register_buffer('std', torch.full((count,), torch.nan))
         self._known = False
+        self.configured = mean is not None and std is not None
         if mean is not None and std is not None:
             self.set_statistics(mean, std)
 

@@ -114,7 +114,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
 
     def extract_feat(self, inputs: Inputs) -> tuple[Tensor, ...]:
         """Feature maps of the backbone (and neck), highest resolution first."""
-        self._check_size(inputs)
+        check_patch_size(self.backbone, inputs)
         features = self.backbone(inputs)
         return self.neck(features) if self.with_neck else features
 
@@ -237,14 +237,20 @@ class TemporalEncoderDecoder(BaseSegmentor):
         # A backbone that pools a parcel's pixels (S×1) gives one label.
         return (1, 1) if getattr(self.backbone, 'pools_space', False) else _map_size(inputs)
 
-    def _check_size(self, inputs: Inputs) -> None:
-        smallest = getattr(self.backbone, 'min_size', 1)
-        height, width = _map_size(inputs)
-        if min(height, width) < smallest:
-            raise ValueError(
-                f'{type(self.backbone).__name__} takes patches of at least {smallest}×{smallest} pixels; the batch is '
-                f'{height}×{width}. Use PixelwiseBackbone for parcels and single pixels.'
-            )
+
+def check_patch_size(backbone: nn.Module, inputs: Inputs) -> None:
+    """Refuse patches that are too small for a backbone.
+
+    Raises:
+        ValueError: Says which size it takes.
+    """
+    smallest = int(getattr(backbone, 'min_size', 1))
+    height, width = _map_size(inputs)
+    if min(height, width) < smallest:
+        raise ValueError(
+            f'{type(backbone).__name__} takes patches of at least {smallest}×{smallest} pixels; the batch is '
+            f'{height}×{width}. Use PixelwiseBackbone for parcels and single pixels.'
+        )
 
 
 def _infer_once(network: Any, inputs: Inputs) -> Tensor:
