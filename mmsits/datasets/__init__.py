@@ -5,6 +5,7 @@ from .base import Sensor, SeriesDataset
 from .class_counts import count_classes
 from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
+from .contrastive import ContrastiveViews
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
@@ -26,6 +27,7 @@ __all__ = [
     'ClassBalancedSampler',
     'ClassWeightedSampler',
     'CollatedBatch',
+    'ContrastiveViews',
     'DataError',
     'DomainViews',
     'DrawIndex',

@@ -43,6 +43,29 @@ def random_fractions(seeds: np.ndarray, draws: np.ndarray, stream: int, count: i
     return (random_words(seeds, draws, stream, count) >> np.uint64(11)) * 2.0**-53
 
 
+def normal_numbers(fractions: np.ndarray) -> np.ndarray:
+    """Standard normal numbers from uniform ones 0 ≤ u < 1, one each, of the same shape."""
+    from scipy.special import ndtri
+
+    # The inverse of the distribution is infinite at 0, which is one of 2^53 numbers.
+    return ndtri(np.maximum(fractions, 2.0**-54))
+
+
+def choose_pairs(count: int | np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """For each row two different numbers of 0 … count − 1, all ordered pairs being equally likely.
+
+    Args:
+        count: at least 2; or (B,), one for each row.
+        fractions: (B, 2) uniform numbers 0 ≤ u < 1.
+
+    Returns:
+        (B, 2) int64.
+    """
+    first = (fractions[:, 0] * count).astype(np.int64)
+    second = (fractions[:, 1] * (np.asarray(count) - 1)).astype(np.int64)
+    return np.stack([first, second + (second >= first)], axis=1)
+
+
 def choose_without_replacement(sizes: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """For each row b draw n different numbers of 0 … sizes[b] − 1, all subsets being equally likely.
 

@@ -131,15 +131,15 @@ class DomainViews:
             unknown = set(config) - {'dataset', 'views', 'order'}
             if unknown:
                 raise ValueError(f"domain {name!r}: unknown {sorted(unknown)}; there are 'dataset', 'views', 'order'.")
-            dataset = _build(config['dataset'])
+            dataset = open_dataset(config['dataset'])
             if not oracle and self.domains:
-                dataset = _unlabelled(dataset)
+                dataset = without_labels(dataset)
             self.domains[name] = _Domain(name, dataset, config.get('order', 'shuffled'))
             views = config.get('views') or {name: None}
             for view, pipeline in views.items():
                 if view in self.views:
                     raise ValueError(f'two views have the name {view!r}')
-                self.views[view] = (name, dataset if pipeline is None else _with_pipeline(dataset, pipeline))
+                self.views[view] = (name, dataset if pipeline is None else with_pipeline(dataset, pipeline))
         self._refuse_misaligned_views()
         self._refuse_separate_seasons()
         self.labelled = tuple(self.domains) if oracle else (next(iter(self.domains)),)
@@ -292,7 +292,8 @@ class DomainViews:
         return data
 
 
-def _build(dataset: Any) -> Any:
+def open_dataset(dataset: Any) -> Any:
+    """A dataset, built if it is a config, its index read."""
     built = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
     if hasattr(built, 'full_init'):
         built.full_init()
@@ -305,11 +306,11 @@ def _steps(dataset: Any) -> Sequence[Any]:
     return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
 
 
-def _unlabelled(dataset: Any) -> Any:
+def without_labels(dataset: Any) -> Any:
     """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
     view = copy.copy(dataset)
     if isinstance(dataset, MergedDataset):
-        view.datasets = [_unlabelled(part) for part in dataset.datasets]
+        view.datasets = [without_labels(part) for part in dataset.datasets]
         return view
     if getattr(dataset, 'labels', None) is None:
         return dataset
@@ -317,11 +318,11 @@ def _unlabelled(dataset: Any) -> Any:
     return view
 
 
-def _with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
+def with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
     """The same open dataset with another pipeline."""
     view = copy.copy(dataset)
     if isinstance(dataset, MergedDataset):
-        view.datasets = [_with_pipeline(part, pipeline) for part in dataset.datasets]
+        view.datasets = [with_pipeline(part, pipeline) for part in dataset.datasets]
         return view
     view.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline])
     if hasattr(view, 'describe_outputs'):

@@ -95,6 +95,7 @@ class ParcelBatch:
         sensors: what is wanted of each sensor that changes in time.
         sizes: (B,) number of the chosen pixels that are the parcel's own.
         observed: (B,n) bool; False where a parcel has fewer pixels than n.
+        notes: what a transform leaves for others to know, by name, a row for each parcel.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class ParcelBatch:
         self._seeds = np.array([seed & mask for seed, _ in self.draws], np.uint64)
         self._numbers = np.array([number & mask for _, number in self.draws], np.uint64)
         self._streams = 0
+        self.notes: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -7,16 +7,17 @@ from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
 from .missing import HandleMissingValues
 from .pixels import SamplePixels
-from .radiometric import DropChannels, JitterValues, ScaleReflectance
+from .radiometric import DisturbDates, DropChannels, JitterValues, ReplaceBand, ScaleReflectance, SwapBands
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
 from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90, SpatialTransform
-from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+from .temporal import CropDays, DropDates, RollDates, SampleDates, SelectDate, ShiftDays, SwapDates, ThinDates
 from .whole_series import SeriesTransform
 
 __all__ = [
     'AddSpectralIndices',
     'CompositeDates',
     'CropDays',
+    'DisturbDates',
     'DropChannels',
     'DropCloudyDates',
     'DropDates',
@@ -27,6 +28,8 @@ __all__ = [
     'LoadSeries',
     'LoadSeriesLabels',
     'PackSeriesInputs',
+    'ReplaceBand',
+    'RollDates',
     'SampleDates',
     'SamplePixels',
     'ScaleReflectance',
@@ -38,5 +41,8 @@ __all__ = [
     'SeriesTransform',
     'ShiftDays',
     'SpatialTransform',
+    'SwapBands',
+    'SwapDates',
+    'ThinDates',
     'interpolate_to_grid',
 ]

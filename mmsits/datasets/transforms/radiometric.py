@@ -6,14 +6,20 @@ integers, so that a batch travels to the device at half the size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmsits.datasets.counter_random import choose_pairs, normal_numbers
 from mmsits.datasets.transforms.common import SensorNames, chosen_sensors, generator_of
+from mmsits.datasets.transforms.whole_series import cast_like
 from mmsits.structures import ImageSeries
+
+if TYPE_CHECKING:
+    from mmsits.datasets.parcel_batch import ParcelBatch
 
 
 def _refuse_derived(results: dict, sensor: str, transform: str) -> None:
@@ -181,3 +187,185 @@ class DropChannels(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(probability={self.probability}, sensors={self.sensors})'
+
+
+DISTRIBUTIONS = ('normal', 'uniform')
+
+
+@TRANSFORMS.register_module()
+class DisturbDates(BaseTransform):
+    """Darken or brighten some dates, each band by an amount of its own, as shadows and clouds do (SITS-MoCo's noise).
+
+    All pixels of a date get the same. Pixels that are not valid stay untouched.
+
+    Required keys: inputs, sensors_info, rng. Changed keys: inputs.
+
+    Args:
+        amount: per sensor, in the unit of its file, one number or one for each band: the standard deviation of the
+            normal distribution whose absolute value is added or taken off, or the upper end of the uniform one. (The
+            published 0.5 is of normalised values: half of a band's standard deviation here.) Sensors that it leaves out
+            stay as they are.
+        share: probability of each date; one half of them is darkened.
+        distribution: 'normal' or 'uniform'.
+
+    Raises:
+        ValueError: if an argument is out of range, there are not as many amounts as bands, or some bands of the sensor
+            are indices.
+    """
+
+    def __init__(
+        self, amount: Mapping[str, float | Sequence[float]], share: float = 0.15, distribution: str = 'normal'
+    ) -> None:
+        if not 0 <= share <= 1 or distribution not in DISTRIBUTIONS:
+            raise ValueError(
+                f'share must lie in [0, 1] and distribution be one of {DISTRIBUTIONS}, got {share} and {distribution!r}'
+            )
+        self.amount = {sensor: np.atleast_1d(np.asarray(value, np.float64)) for sensor, value in amount.items()}
+        if any((value < 0).any() for value in self.amount.values()):
+            raise ValueError(f'amounts must not be negative, got {dict(amount)}')
+        self.share, self.distribution = share, distribution
+
+    def transform(self, results: dict) -> dict:
+        """Disturb one sample."""
+        rng = generator_of(results)
+        for sensor in chosen_sensors(results, list(self.amount)):
+            _refuse_derived(results, sensor, 'DisturbDates')
+            series = results['inputs'][sensor]
+            dates, bands = series.values.shape[:2]
+            noise = self.noise(sensor, bands, rng.random((1, dates * (1 + bands))))
+            one = ImageSeries(*(np.asarray(part)[None] for part in series))
+            results['inputs'][sensor] = series._replace(values=_add_where_valid(one, noise)[0])
+        return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Disturb every parcel of a batch."""
+        for sensor in batch.chosen(list(self.amount)):
+            _refuse_derived(batch.infos, sensor, 'DisturbDates')
+            series = batch.series(sensor)
+            dates, bands = series.values.shape[1:3]
+            noise = self.noise(sensor, bands, batch.random(dates * (1 + bands)))
+            batch.hold(sensor, series._replace(values=_add_where_valid(series, noise)))
+        return batch
+
+    def noise(self, sensor: str, bands: int, fractions: np.ndarray) -> np.ndarray:
+        """What is added.
+
+        Args:
+            sensor: name of the sensor.
+            bands: C.
+            fractions: (N,T (1 + C)) uniform numbers, the T of the dates first.
+
+        Returns:
+            (N,T,C) float64.
+
+        Raises:
+            ValueError: if there are not as many amounts as bands.
+        """
+        amount = self.amount[sensor]
+        if len(amount) not in (1, bands):
+            raise ValueError(f'DisturbDates: {len(amount)} amounts for the {bands} bands of {sensor}')
+        dates = fractions.shape[1] // (1 + bands)
+        chosen, size = fractions[:, :dates], fractions[:, dates:].reshape(-1, dates, bands)
+        if self.distribution == 'normal':
+            size = np.abs(normal_numbers(size))
+        sign = np.where(chosen < self.share / 2, -1.0, np.where(chosen < self.share, 1.0, 0.0))
+        return sign[..., None] * (size * amount)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(share={self.share}, distribution={self.distribution!r}, {list(self.amount)})'
+
+
+def _add_where_valid(series: ImageSeries, noise: np.ndarray) -> np.ndarray:
+    """Values (N,T,C,H,W) with noise (N,T,C) added on valid pixels, in their own type."""
+    values = np.asarray(series.values)
+    touched = noise.any(axis=2)
+    if not touched.any():
+        return values
+    changed = values.copy()
+    rows = values[touched]  # M,C,H,W
+    disturbed = cast_like(rows + noise[touched][..., None, None], values.dtype)
+    valid = np.asarray(series.valid)[touched][:, None]
+    changed[touched] = np.where(valid, disturbed, rows)
+    return changed
+
+
+class RearrangeBands(BaseTransform):
+    """Base of transforms by which two bands of a sensor, chosen at random, change their values on all dates.
+
+    Required keys: inputs, rng. Changed keys: inputs.
+
+    Args:
+        probability: probability with which a sample is touched at all.
+        sensors: names of the sensors; None for all of two or more bands, each by itself.
+
+    Raises:
+        ValueError: if the probability is out of range.
+    """
+
+    def __init__(self, probability: float = 0.5, sensors: SensorNames = None) -> None:
+        if not 0 <= probability <= 1:
+            raise ValueError(f'probability must lie in [0, 1], got {probability}')
+        self.probability = probability
+        self.sensors = sensors
+
+    def sources(self, pairs: np.ndarray) -> np.ndarray:
+        """From which bands (N,2) the values of a pair (N,2) of bands are taken."""
+        raise NotImplementedError
+
+    def transform(self, results: dict) -> dict:
+        """Change one sample."""
+        rng = generator_of(results)
+        for sensor in chosen_sensors(results, self.sensors):
+            series = results['inputs'][sensor]
+            one = np.asarray(series.values)[None]
+            if one.shape[2] > 1:
+                results['inputs'][sensor] = series._replace(values=self._change(one, rng.random((1, 3)))[0])
+        return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Change every parcel of a batch."""
+        for sensor in batch.chosen(self.sensors):
+            series: Any = batch.series(sensor)
+            if series.values.shape[2] > 1:
+                batch.hold(sensor, series._replace(values=self._change(series.values, batch.random(3))))
+        return batch
+
+    def _change(self, values: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+        """Values (N,T,C,H,W) and uniform numbers (N,3) -> values."""
+        bands = values.shape[2]
+        index = np.broadcast_to(np.arange(bands), (len(values), bands)).copy()
+        pairs = choose_pairs(bands, fractions[:, 1:])
+        np.put_along_axis(index, pairs, self.sources(pairs), axis=1)
+        index = np.where(fractions[:, :1] < self.probability, index, np.arange(bands))
+        return np.take_along_axis(values, index[:, None, :, None, None], axis=2)
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(probability={self.probability}, sensors={self.sensors})'
+
+
+@TRANSFORMS.register_module()
+class SwapBands(RearrangeBands):
+    """Exchange the values of two bands.
+
+    Args:
+        probability: see `RearrangeBands`.
+        sensors: see `RearrangeBands`.
+    """
+
+    def sources(self, pairs: np.ndarray) -> np.ndarray:
+        """See `RearrangeBands`."""
+        return pairs[:, ::-1]
+
+
+@TRANSFORMS.register_module()
+class ReplaceBand(RearrangeBands):
+    """Put the values of one band in the place of another's.
+
+    Args:
+        probability: see `RearrangeBands`.
+        sensors: see `RearrangeBands`.
+    """
+
+    def sources(self, pairs: np.ndarray) -> np.ndarray:
+        """See `RearrangeBands`."""
+        return pairs[:, [1, 1]]

@@ -13,6 +13,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmsits.datasets.counter_random import choose_pairs, normal_numbers
 from mmsits.datasets.errors import DataError, iso_day
 from mmsits.datasets.transforms.common import (
     SensorNames,
@@ -31,31 +32,36 @@ if TYPE_CHECKING:
 class SampleDates(BaseTransform):
     """Choose at most ``num_dates`` of the existing dates of each sensor; their order in time stays.
 
-    A sensor with fewer dates keeps all of them. Dates without a valid pixel are never chosen before existing ones.
+    A sensor with fewer dates keeps all of them, or repeats some. Dates without a valid pixel are never chosen before
+    existing ones.
 
     Required keys: inputs, rng (if random). Changed keys: inputs.
 
     Args:
         num_dates: number of dates to keep, at least 1.
         random: draw without replacement; otherwise dates at even distances of position, first and last included.
+        repeat: where there are fewer than ``num_dates``, draw with replacement, so that all series have as many.
         sensors: names of the sensors; None for all.
 
     Raises:
-        ValueError: if ``num_dates`` is below 1.
+        ValueError: if ``num_dates`` is below 1, or dates are to be repeated that are not drawn at random.
     """
 
-    def __init__(self, num_dates: int, random: bool = True, sensors: SensorNames = None) -> None:
+    def __init__(self, num_dates: int, random: bool = True, repeat: bool = False, sensors: SensorNames = None) -> None:
         if num_dates < 1:
             raise ValueError(f'num_dates must be at least 1, got {num_dates}')
+        if repeat and not random:
+            raise ValueError('repeat=True draws with replacement, which random=False excludes')
         self.num_dates = num_dates
-        self.random = random
+        self.random, self.repeat = random, repeat
         self.sensors = sensors
 
     def transform(self, results: dict) -> dict:
         """Keep the chosen dates of each sensor."""
         for sensor in chosen_sensors(results, self.sensors):
             existing = np.flatnonzero(existing_dates(results['inputs'][sensor]))
-            if len(existing) == 0 or len(results['inputs'][sensor].days) <= self.num_dates:
+            short = len(results['inputs'][sensor].days) <= self.num_dates
+            if len(existing) == 0 or (short and not self.repeat):
                 continue
             keep_dates(results, sensor, existing[self._positions(len(existing), results)])
         return results
@@ -64,6 +70,11 @@ class SampleDates(BaseTransform):
         """Keep the chosen dates of every parcel of a batch."""
         for sensor in batch.chosen(self.sensors).values():
             length = sensor.days.shape[1]
+            if self.repeat:
+                sensor.keep_dates(
+                    _drawn_dates(sensor.exists, batch.random(max(length, self.num_dates)), self.num_dates)
+                )
+                continue
             if length <= self.num_dates:
                 continue
             # Dates in ascending order of the key are chosen: those that do not exist come last.
@@ -73,6 +84,8 @@ class SampleDates(BaseTransform):
         return batch
 
     def _positions(self, count: int, results: dict) -> np.ndarray:
+        if count < self.num_dates and self.repeat:
+            return np.sort(generator_of(results).integers(count, size=self.num_dates))
         if count <= self.num_dates:
             return np.arange(count)
         if self.random:
@@ -80,7 +93,32 @@ class SampleDates(BaseTransform):
         return _even_positions(count, self.num_dates)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(num_dates={self.num_dates}, random={self.random}, sensors={self.sensors})'
+        return (
+            f'{type(self).__name__}(num_dates={self.num_dates}, random={self.random}, repeat={self.repeat}, '
+            f'sensors={self.sensors})'
+        )
+
+
+def _drawn_dates(exists: np.ndarray, fractions: np.ndarray, chosen: int) -> np.ndarray:
+    """Draw existing dates, without replacement where there are enough, else with.
+
+    Args:
+        exists: (B,T) bool.
+        fractions: (B, max(T, chosen)) uniform numbers.
+        chosen: how many.
+
+    Returns:
+        (B,chosen) positions, ascending; those of a row without any date are any.
+    """
+    count = exists.sum(axis=1, keepdims=True)
+    existing = np.argsort(~exists, axis=1, kind='stable')  # positions of the existing dates, in order
+    again = np.sort((fractions[:, :chosen] * count).astype(np.int64), axis=1)
+    drawn = np.take_along_axis(existing, again, axis=1)
+    if exists.shape[1] >= chosen:
+        keys = np.where(exists, fractions[:, : exists.shape[1]], 2.0)
+        once = np.sort(np.argsort(keys, axis=1, kind='stable')[:, :chosen], axis=1)
+        drawn = np.where(count < chosen, drawn, once)
+    return drawn
 
 
 def _even_positions(count: int, chosen: int) -> np.ndarray:
@@ -144,6 +182,180 @@ class DropDates(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(share=({self.low}, {self.high}), probability={self.probability})'
+
+
+@TRANSFORMS.register_module()
+class ThinDates(BaseTransform):
+    """Drop every date with the same probability, independently of the others; at least one existing date stays.
+
+    Required keys: inputs, rng. Changed keys: inputs.
+
+    Args:
+        probability: probability of each date, 0 ≤ probability < 1.
+        sensors: names of the sensors; None for all.
+
+    Raises:
+        ValueError: if the probability is out of range.
+    """
+
+    def __init__(self, probability: float = 0.15, sensors: SensorNames = None) -> None:
+        if not 0 <= probability < 1:
+            raise ValueError(f'probability must lie in [0, 1), got {probability}')
+        self.probability = probability
+        self.sensors = sensors
+
+    def transform(self, results: dict) -> dict:
+        """Drop dates at random."""
+        rng = generator_of(results)
+        for sensor in chosen_sensors(results, self.sensors):
+            exists = existing_dates(results['inputs'][sensor])
+            if exists.any():
+                kept = self._kept(exists[None], rng.random((1, len(exists))))[0]
+                keep_dates(results, sensor, np.flatnonzero(kept))
+        return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Take the dropped dates of every parcel as not observed."""
+        for sensor in batch.chosen(self.sensors).values():
+            sensor.exists = self._kept(sensor.exists, batch.random(sensor.days.shape[1]))
+        return batch
+
+    def _kept(self, exists: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+        """Which dates (B,T) stay: those with large numbers, that with the largest in any case."""
+        largest = np.where(exists, fractions, -1.0).argmax(axis=1)
+        kept = fractions >= self.probability
+        kept[np.arange(len(kept)), largest] = True
+        return exists & kept
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(probability={self.probability}, sensors={self.sensors})'
+
+
+class RearrangeDates(BaseTransform):
+    """Base of transforms by which observations change places in time while the days stay as they are: what was seen on
+    one day is said to have been seen on another.
+
+    Required keys: inputs, rng. Changed keys: inputs.
+
+    Args:
+        probability: probability with which a sample is touched at all.
+        sensors: names of the sensors; None for all, each by itself.
+
+    Raises:
+        ValueError: if the probability is out of range.
+    """
+
+    DRAWS = 0
+    """How many random numbers `places` takes."""
+
+    def __init__(self, probability: float = 0.5, sensors: SensorNames = None) -> None:
+        if not 0 <= probability <= 1:
+            raise ValueError(f'probability must lie in [0, 1], got {probability}')
+        self.probability = probability
+        self.sensors = sensors
+
+    def places(self, counts: np.ndarray, length: int, fractions: np.ndarray) -> np.ndarray:
+        """From which observation each one is taken, both counted among the existing ones.
+
+        Args:
+            counts: (B,) existing dates of each series.
+            length: T.
+            fractions: (B,DRAWS) uniform numbers.
+
+        Returns:
+            (B,T), at least the first `counts` of each row with meaning.
+        """
+        raise NotImplementedError
+
+    def transform(self, results: dict) -> dict:
+        """Rearrange the observations of one sample."""
+        rng = generator_of(results)
+        for sensor in chosen_sensors(results, self.sensors):
+            series = results['inputs'][sensor]
+            index, touched = self._index(existing_dates(series)[None], rng.random((1, 1 + self.DRAWS)))
+            if touched[0]:
+                values, valid = series.values[index[0]], np.asarray(series.valid)[index[0]]
+                results['inputs'][sensor] = series._replace(values=values, valid=valid)
+                positions = results.get('date_index', {})
+                if sensor in positions:
+                    positions[sensor] = positions[sensor][index[0]]
+        return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Rearrange the observations of every parcel, before they are read."""
+        for sensor in batch.chosen(self.sensors).values():
+            index, touched = self._index(sensor.exists, batch.random(1 + self.DRAWS))
+            sensor.dates = np.take_along_axis(sensor.dates, index, axis=1)
+            batch.notes[f'{type(self).__name__} touched'] = touched
+        return batch
+
+    def _index(self, exists: np.ndarray, fractions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """From which date (B,T) each one takes its observation, and which series (B,) were touched."""
+        counts, length = exists.sum(axis=1), exists.shape[1]
+        touched = (fractions[:, 0] < self.probability) & (counts > 1)
+        order = np.argsort(~exists, axis=1, kind='stable')  # existing dates first, in order
+        places = np.where(
+            (np.arange(length) < counts[:, None]) & touched[:, None],
+            self.places(np.maximum(counts, 1), length, fractions[:, 1:]),
+            np.arange(length),
+        )
+        index = np.empty_like(order)
+        np.put_along_axis(index, order, np.take_along_axis(order, places, axis=1), axis=1)
+        return index, touched
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(probability={self.probability}, sensors={self.sensors})'
+
+
+@TRANSFORMS.register_module()
+class RollDates(RearrangeDates):
+    """Move all observations by some dates, the last ones to the front; the days stay (SITS-MoCo's temporal shift).
+
+    The shift is normal with a standard deviation of 0.3 `max_steps`, cut off at `max_steps`, rounded towards zero.
+
+    Args:
+        max_steps: most dates that a series is moved by.
+        probability: see `RearrangeDates`.
+        sensors: see `RearrangeDates`.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    DRAWS = 1
+
+    def __init__(self, max_steps: int = 6, probability: float = 0.5, sensors: SensorNames = None) -> None:
+        super().__init__(probability, sensors)
+        if max_steps < 0:
+            raise ValueError(f'max_steps must not be negative, got {max_steps}')
+        self.max_steps = max_steps
+
+    def shifts(self, fractions: np.ndarray) -> np.ndarray:
+        """Shifts, int64, from uniform numbers of the same shape."""
+        return np.trunc(np.clip(0.3 * normal_numbers(fractions), -1, 1) * self.max_steps).astype(np.int64)
+
+    def places(self, counts: np.ndarray, length: int, fractions: np.ndarray) -> np.ndarray:
+        """See `RearrangeDates`."""
+        return (np.arange(length) - self.shifts(fractions)) % counts[:, None]
+
+
+@TRANSFORMS.register_module()
+class SwapDates(RearrangeDates):
+    """Exchange the observations of two dates; the days stay.
+
+    Args:
+        probability: see `RearrangeDates`.
+        sensors: see `RearrangeDates`.
+    """
+
+    DRAWS = 2
+
+    def places(self, counts: np.ndarray, length: int, fractions: np.ndarray) -> np.ndarray:
+        """See `RearrangeDates`."""
+        pairs = choose_pairs(np.maximum(counts, 2), fractions)
+        places = np.broadcast_to(np.arange(length), (len(counts), length)).copy()
+        np.put_along_axis(places, np.minimum(pairs, length - 1), np.minimum(pairs[:, ::-1], length - 1), axis=1)
+        return places
 
 
 @TRANSFORMS.register_module()
