@@ -22,6 +22,7 @@ from .samplers import (
 from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
 from .timematch import TimeMatchDataset
+from .us_crops import USCropsDataset
 
 __all__ = [
     'ClassBalancedSampler',
@@ -43,6 +44,7 @@ __all__ = [
     'SeriesTableDataset',
     'SizeBatchSampler',
     'TimeMatchDataset',
+    'USCropsDataset',
     'class_weights',
     'count_classes',
     'identity_collate',
