@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+_LARGEST_SCORES = 2**22
+"""So many scores of attention are kept at once on a processor: 16 MiB, which its caches hold."""
+
+
+def attention_over_dates(query: Tensor, key: Tensor, value: Tensor, attended: Tensor | None, dropout: float) -> Tensor:
+    """torch's attention, with little memory also where a processor has no fused kernel, which is with dropout.
+
+    There the rows are taken some at a time, and their scores computed again for the gradient: quicker, too, than to
+    write the scores of all of them to memory and read them back.
+
+    Args:
+        query: (N, heads, T, C / heads).
+        key: likewise.
+        value: likewise.
+        attended: bool (N, 1, 1, T), or None for all dates.
+        dropout: on the attention weights.
+
+    Returns:
+        (N, heads, T, C / heads).
+    """
+    scores_per_row = query.shape[1] * query.shape[2] * key.shape[2]
+    rows = max(1, _LARGEST_SCORES // max(1, scores_per_row))
+    fused = not dropout or query.device.type != 'cpu' or not torch.is_grad_enabled()
+    if fused or rows >= len(query):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=attended, dropout_p=dropout)
+    masks = (None,) * len(query.split(rows)) if attended is None else attended.split(rows)
+    parts = [
+        checkpoint(F.scaled_dot_product_attention, *part, dropout, use_reentrant=False)
+        for part in zip(query.split(rows), key.split(rows), value.split(rows), masks, strict=True)
+    ]
+    return torch.cat(parts)  # type: ignore[arg-type]
 
 
 class AttentionLayer(nn.Module):
@@ -35,7 +69,7 @@ class AttentionLayer(nn.Module):
         """Self-attention alone; `dropout` is that of the attention weights, None attends to all dates."""
         heads = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = heads.permute(2, 0, 3, 1, 4)  # each N, heads, T, C / heads
-        summed = F.scaled_dot_product_attention(query, key, value, attn_mask=attended, dropout_p=dropout)
+        summed = attention_over_dates(query, key, value, attended, dropout)
         return self.attention_proj(summed.transpose(1, 2).flatten(2))
 
 
