@@ -37,7 +37,7 @@ def attention_over_dates(query: Tensor, key: Tensor, value: Tensor, attended: Te
         checkpoint(F.scaled_dot_product_attention, *part, dropout, use_reentrant=False)
         for part in zip(query.split(rows), key.split(rows), value.split(rows), masks, strict=True)
     ]
-    return torch.cat(parts)  # type: ignore[arg-type]
+    return torch.cat(parts)
 
 
 class AttentionLayer(nn.Module):
