@@ -83,7 +83,7 @@ class Grid(NamedTuple):
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top in map coordinates."""
-        corners = [self.transform * (column, row) for column in (0, self.width) for row in (0, self.height)]
+        corners = [self.transform @ (column, row) for column in (0, self.width) for row in (0, self.height)]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
@@ -96,7 +96,7 @@ class Grid(NamedTuple):
         """The grid of a window of this one; the window may reach beyond it."""
         from affine import Affine
 
-        moved = self.transform * Affine.translation(window.column, window.row)
+        moved = self.transform @ Affine.translation(window.column, window.row)
         return Grid(self.crs, moved, window.height, window.width)
 
     def offset_of(self, other: Grid) -> tuple[int, int] | None:
@@ -111,8 +111,8 @@ class Grid(NamedTuple):
         """
         if self.crs != other.crs:
             return None
-        column, row = ~self.transform * (other.transform.c, other.transform.f)
-        column_end, row_end = ~self.transform * (other.transform * (other.width, other.height))
+        column, row = ~self.transform @ (other.transform.c, other.transform.f)
+        column_end, row_end = ~self.transform @ (other.transform @ (other.width, other.height))
         expected = (round(column), round(row), round(column) + other.width, round(row) + other.height)
         found = (column, row, column_end, row_end)
         if any(abs(a - b) > SNAP for a, b in zip(expected, found, strict=True)):

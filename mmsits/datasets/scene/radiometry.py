@@ -35,7 +35,7 @@ _OFFSET_TAGS = ('BOA_ADD_OFFSET', 'RADIO_ADD_OFFSET')
 _BASELINE_COLUMNS = ('baseline', 'processing_baseline')
 _BASELINE_TAGS = ('PROCESSING_BASELINE', 'S2:PROCESSING_BASELINE', 'BASELINE')
 _CHOICES = (
-    "say how it is known: offset='baseline_column' (a column `baseline` or `offset` in the table, or a group "
+    "say how it is known: offset='baseline_column' (a column `baseline` in the table, or a group "
     "(?P<baseline>…) in the pattern), 'baseline_date' (all products since 2022-01-25), or offset=0 if the provider "
     'has subtracted it already'
 )
@@ -216,8 +216,7 @@ def _offset_of_tags(tags: Mapping[str, str], layer: Layer) -> float | None:
 
 
 def _offset_since(text: str, layer: Layer) -> float:
-    digits = text.strip().upper().removeprefix('N')
-    number = _tag_number(digits, layer)
+    number = _tag_number(text.strip().removeprefix('N'), layer)
     if number >= 100:  # As in the product's name: N0400 is 04.00.
         number /= 100
     return float(BASELINE_OFFSET) if number >= BASELINE else 0.0

@@ -123,7 +123,7 @@ def _unreadable(path: Path, error: Exception, **where: Any) -> DataError:
         return DataError('the file does not exist', path=path, hint='Correct the path, or get the file.', **where)
     size = path.stat().st_size
     return DataError(
-        f'the raster cannot be read ({error}); it has {size} bytes',
+        f'the raster cannot be read ({error.__cause__ or error}); it has {size} bytes',
         path=path,
         hint='The download or the writing was perhaps cut off: get the file again, or take it away.',
         **where,
@@ -337,7 +337,7 @@ def _pixel_ratio(source: Grid, grid: Grid) -> tuple[float, float]:
     from rasterio.warp import transform as reproject
 
     row, column = source.height / 2, source.width / 2
-    points = [source.transform * point for point in ((column, row), (column + 1, row), (column, row + 1))]
+    points = [source.transform @ point for point in ((column, row), (column + 1, row), (column, row + 1))]
     xs, ys = reproject(source.crs, grid.crs, *(list(part) for part in zip(*points, strict=True)))
     side = [float(np.hypot(xs[i] - xs[0], ys[i] - ys[0])) for i in (1, 2)]
     other = grid.pixel_size
@@ -631,7 +631,7 @@ def _common_grid(grids: Sequence[Grid]) -> Grid:
     corners = []
     for grid in distinct:
         left, bottom, right, top = bounds_in(grid, finest.crs)
-        corners += [~finest.transform * point for point in ((left, top), (right, bottom), (left, bottom), (right, top))]
+        corners += [~finest.transform @ point for point in ((left, top), (right, bottom), (left, bottom), (right, top))]
     columns, rows = zip(*corners, strict=True)
     first_row, last_row = _outwards(min(rows), max(rows))
     first_column, last_column = _outwards(min(columns), max(columns))
