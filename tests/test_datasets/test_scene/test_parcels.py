@@ -228,7 +228,7 @@ def test_geometry_is_a_sensor_without_time(root):
 
 
 def test_few_pixels_of_each_parcel_or_class(root):
-    few = open_scene_dataset(root, 'pixels', 's2', pixels_per_parcel=5)
+    few = open_scene_dataset(root, 'pixels', 's2', 's1', pixels_per_parcel=5)
     assert (few.table.columns['feature'] == 'f00').sum() == 5
     assert len(few) == 5 * len(fields()[0])
     some = open_scene_dataset(root, 'pixels', 's2', pixels_per_class=30)
