@@ -134,3 +134,20 @@ def write_network(
     meta = {key: value for key, value in (meta | changes).items() if value is not None}
     torch.save(dict(state_dict=network.state_dict(), meta=dict(dataset_meta=meta)), checkpoint)
     return config, checkpoint
+
+
+def write_rasters(folder: Path, scene: MemoryScene, sensor: str = 's2') -> Path:
+    """Write a sensor of a scene as dated GeoTIFFs of float32, NaN where not valid."""
+    import rasterio
+
+    folder.mkdir(parents=True, exist_ok=True)
+    grid, (values, days, valid) = scene.grid, scene.series[sensor]
+    bands = scene.sensors_info[sensor]['bands']
+    for date, day in enumerate(days):
+        name = str(np.datetime64(int(day), 'D')).replace('-', '')
+        profile = dict(driver='GTiff', dtype='float32', nodata=np.nan, count=len(bands), crs=grid.crs)
+        profile |= dict(transform=grid.transform, height=grid.height, width=grid.width)
+        with rasterio.open(folder / f'{sensor}_{name}.tif', 'w', **profile) as file:
+            file.write(np.where(valid[date], values[date], np.nan).astype(np.float32))
+            file.descriptions = bands
+    return folder
