@@ -201,6 +201,12 @@ def close_files() -> None:
         close_all(_HANDLES.open.popitem()[1])
 
 
+def _version(path: Path) -> tuple[str, int, int]:
+    """What tells a file from one that was written in its place."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
+
+
 class Source(NamedTuple):
     """Bands that one file contributes to a date.
 
@@ -269,7 +275,7 @@ def _read_plain(source: Source, indexes: Sequence[int], window: Window) -> tuple
     inside = np.zeros(window.shape, bool)
     if 0 in shared.shape:
         return values, inside
-    file = _HANDLES.get(str(source.path), lambda: (rasterio.open(source.path),))
+    file = _HANDLES.get(_version(source.path), lambda: (rasterio.open(source.path),))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
     values[:, rows, columns] = file.read(list(indexes), window=rectangle)
@@ -289,7 +295,8 @@ def _read_warped(
     if 0 in shared.shape:
         return values, inside
     nodata = source.radiometry.nodata
-    warped = _HANDLES.get((str(source.path), grid, resampling, nodata), lambda: _open_warped(source, grid, resampling))
+    key = (_version(source.path), grid, resampling, nodata)
+    warped = _HANDLES.get(key, lambda: _open_warped(source, grid, resampling))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
     # With nodata each band has its own; without, a band more says where the file reaches.
