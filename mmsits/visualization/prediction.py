@@ -12,7 +12,7 @@ from .series import draw_label_map, draw_legend
 
 
 def draw_prediction(
-    composite: np.ndarray,
+    composite: np.ndarray | None,
     prediction: np.ndarray,
     metainfo: Mapping[str, Any],
     reference: np.ndarray | None = None,
@@ -22,7 +22,7 @@ def draw_prediction(
     """Draw the maps side by side, with a legend of the classes that occur.
 
     Args:
-        composite: (H, W, 3) uint8.
+        composite: (H, W, 3) uint8; None for the maps alone.
         prediction: (H, W) class indices.
         metainfo: Of the dataset: `classes` (K names) and `palette` (K colours, 0 to 255).
         reference: (H, W) class indices, 255 where unlabelled (white); None for unlabelled data.
@@ -39,7 +39,7 @@ def draw_prediction(
     from matplotlib.figure import Figure
 
     palette = metainfo['palette']
-    panels: list[tuple[str, np.ndarray]] = [('composite', composite)]
+    panels: list[tuple[str, np.ndarray]] = [] if composite is None else [('composite', composite)]
     if reference is not None:
         panels.append(('reference', draw_label_map(reference, palette)))
     panels.append(('prediction', draw_label_map(prediction, palette)))
