@@ -2,6 +2,7 @@
 
 import logging
 
+import geopandas
 import numpy as np
 import pytest
 from affine import Affine
@@ -291,3 +292,33 @@ def test_labels_of_a_geographic_scene(tmp_path):
     rows, columns = np.nonzero(shrunk == 0)
     # A pixel is 11.1 m high and 7.9 m wide there.
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (24, 55, 26, 53)
+
+
+@pytest.mark.parametrize('names', [('longitude', 'latitude'), ('lon', 'lat')])
+def test_points_of_a_csv_file_are_those_of_a_vector_file(tmp_path, names):
+    places = [place(3.5, 4.5), place(10.5, 20.5), place(7.5, 2.5)]
+    write_vector(tmp_path / 'points.gpkg', places, [dict(crop=crop) for crop in CROPS], to=4326)
+    points = geopandas.read_file(tmp_path / 'points.gpkg')
+    table = {names[0]: points.geometry.x, names[1]: points.geometry.y, 'crop': points['crop']}
+    points.drop(columns='geometry').assign(**table).to_csv(tmp_path / 'points.csv', index=False)
+    found, expected = (
+        read_labels(name, GRID, data_root=tmp_path, column='crop').read(GRID.window)
+        for name in ('points.csv', 'points.gpkg')
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert (found != 255).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('crop,row,col\nwheat,3,4\n', r"no columns longitude and latitude, there are \['crop', 'row', 'col'\]"),
+        ('longitude,latitude,crop\n3,48,wheat\n500000,5300000,wheat\n', 'longitude 500000 .* in line 3 are no degrees'),
+        ('longitude,latitude,crop\n3,north,wheat\n', 'latitude north in line 2'),
+        ('', 'not a readable vector file'),
+    ],
+)
+def test_bad_points_of_a_csv_file_are_named(tmp_path, content, message):
+    (tmp_path / 'points.csv').write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_labels('points.csv', GRID, data_root=tmp_path, column='crop')
