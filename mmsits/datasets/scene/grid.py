@@ -50,9 +50,19 @@ class Window(NamedTuple):
         """The window with a margin of pixels on every side; may reach beyond the grid."""
         return Window(self.row - margin, self.column - margin, self.height + 2 * margin, self.width + 2 * margin)
 
+    def moved(self, rows: int, columns: int) -> Window:
+        """The window so many rows further down and columns further right."""
+        return self._replace(row=self.row + rows, column=self.column + columns)
+
+    def coarsened(self, ratio: int) -> Window:
+        """The pixels of a grid that is coarser by a whole number, with the same corner, that hold this window."""
+        row, column = self.row // ratio, self.column // ratio
+        end_row, end_column = -(-(self.row + self.height) // ratio), -(-(self.column + self.width) // ratio)
+        return Window(row, column, end_row - row, end_column - column)
+
     def within(self, outer: Window) -> Window:
         """This window, counted from the first pixel of another."""
-        return self._replace(row=self.row - outer.row, column=self.column - outer.column)
+        return self.moved(-outer.row, -outer.column)
 
 
 class Grid(NamedTuple):
@@ -118,6 +128,25 @@ class Grid(NamedTuple):
         if any(abs(a - b) > SNAP for a, b in zip(expected, found, strict=True)):
             return None
         return expected[1], expected[0]
+
+    def refined(self, ratio: int) -> Grid:
+        """The grid whose pixels divide the present ones into ratio × ratio."""
+        from affine import Affine
+
+        finer = self.transform @ Affine.scale(1 / ratio)
+        return Grid(self.crs, finer, self.height * ratio, self.width * ratio)
+
+    def ratio_to(self, other: Grid) -> int | None:
+        """How many pixels of this grid a pixel of a coarser one spans along each axis, if that is a whole number.
+
+        Args:
+            other: a grid.
+
+        Returns:
+            2 or more; None where pixels of one grid do not divide those of the other.
+        """
+        ratio = round(other.pixel_size[0] / self.pixel_size[0])
+        return ratio if ratio > 1 and self.offset_of(other.refined(ratio)) is not None else None
 
     def overlaps(self, other: Grid) -> bool:
         """Whether the extents of two grids, of whatever CRS, have an area in common."""

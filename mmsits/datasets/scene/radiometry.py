@@ -257,14 +257,14 @@ def apply(values: np.ndarray, radiometry: Radiometry, dtype: np.dtype, path: Pat
     """Values of stored numbers.
 
     Args:
-        values: valid stored numbers, (n,).
+        values: stored numbers of any shape, 0 where not valid.
         radiometry: of their file.
         dtype: wanted type.
         path: named in the error.
         day: named in the error.
 
     Returns:
-        (n,) of that type.
+        Of that shape and type.
 
     Raises:
         DataError: if a value does not fit the integers.
@@ -273,13 +273,13 @@ def apply(values: np.ndarray, radiometry: Radiometry, dtype: np.dtype, path: Pat
         return values.astype(dtype) * dtype.type(radiometry.scale) + dtype.type(radiometry.offset)
     if radiometry.offset == 0:
         return values.astype(dtype)
-    shifted = values.astype(np.int64) + int(radiometry.offset)
     limits = np.iinfo(dtype)
-    if len(shifted) and (shifted.min() < limits.min or shifted.max() > limits.max):
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low + radiometry.offset < limits.min or high + radiometry.offset > limits.max:
         raise DataError(
-            f'stored numbers {values.min()} to {values.max()} with offset {radiometry.offset:g} do not fit {dtype}',
+            f'stored numbers {low} to {high} with offset {radiometry.offset:g} do not fit {dtype}',
             path=path,
             day=day,
             hint='Declare nodata if such a number stands for it, or correct the file.',
         )
-    return shifted.astype(dtype)
+    return values.astype(dtype) + dtype.type(radiometry.offset)

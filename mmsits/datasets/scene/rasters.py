@@ -247,13 +247,7 @@ def read_source(
 
     with gdal_settings():
         try:
-            offset = grid.offset_of(source.header.grid)
-            if offset is None:
-                values, inside = _read_warped(source, indexes, window, grid, resampling)
-            else:
-                values, inside = _read_plain(
-                    source, indexes, window._replace(row=window.row - offset[0], column=window.column - offset[1])
-                )
+            values, inside = _read_on(source, indexes, window, grid, resampling)
         except (RasterioError, OSError) as error:
             raise _unreadable(source.path, error, band=', '.join(source.bands)) from error
     valid = np.broadcast_to(inside, values.shape)
@@ -263,6 +257,26 @@ def read_source(
     if values.dtype.kind == 'f':
         valid = valid & np.isfinite(values)
     return values, valid
+
+
+def _read_on(
+    source: Source, indexes: Sequence[int], window: Window, grid: Grid, resampling: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a window of a grid in the cheapest way that gives what GDAL's resampling would."""
+    own = source.header.grid
+    if (offset := grid.offset_of(own)) is not None:
+        return _read_plain(source, indexes, window.moved(-offset[0], -offset[1]))
+    ratio = grid.ratio_to(own) if resampling == 'nearest' else None
+    if ratio is None:
+        return _read_warped(source, indexes, window, grid, resampling)
+    offset = grid.offset_of(own.refined(ratio))
+    assert offset is not None
+    fine = window.moved(-offset[0], -offset[1])
+    coarse = fine.coarsened(ratio)
+    values, inside = _read_plain(source, indexes, coarse)
+    rows, columns = fine.moved(-coarse.row * ratio, -coarse.column * ratio).slices
+    repeated = values.repeat(ratio, axis=1).repeat(ratio, axis=2)
+    return repeated[:, rows, columns].copy(), inside.repeat(ratio, axis=0).repeat(ratio, axis=1)[rows, columns]
 
 
 def _read_plain(source: Source, indexes: Sequence[int], window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -487,27 +501,40 @@ class RasterSeries:
     ) -> None:
         """Fill values (C,h,w) and valid (h,w) of one date from its tiles."""
         for tile in acquisition.tiles:
+            image, observed = self._read_tile(tile, acquisition.day, names, window, grid)
+            if not valid.any():
+                np.multiply(image, observed, out=values)
+            else:
+                observed &= ~valid
+                values[:, observed] = image[:, observed]
+            valid |= observed
             if valid.all():
                 return
-            observed = ~valid
-            image = np.zeros_like(values)
-            for source in tile:
-                chosen = [band for band in source.bands if band in names]
-                if not chosen:
-                    continue
-                indexes = [source.indexes[source.bands.index(band)] for band in chosen]
-                try:
-                    stored, found = read_source(source, indexes, window, grid, self.resampling)
-                except DataError as error:
-                    raise _with_day(error, acquisition.day) from error
-                for band, numbers, there in zip(chosen, stored, found, strict=True):
-                    radiometry = source.radiometry
-                    image[names.index(band)][there] = apply(
-                        numbers[there], radiometry, self.dtype, source.path, acquisition.day
-                    )
-                observed &= found.all(axis=0)
-            values[:, observed] = image[:, observed]
-            valid |= observed
+
+    def _read_tile(
+        self, tile: Sequence[Source], day: int, names: tuple[str, ...], window: Window, grid: Grid
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values (C,h,w) of one image of a date, and where all bands were observed, (h,w)."""
+        image = np.zeros((len(names), *window.shape), self.dtype)
+        observed = np.ones(window.shape, bool)
+        for source in tile:
+            chosen = [band for band in source.bands if band in names]
+            if not chosen:
+                continue
+            indexes = [source.indexes[source.bands.index(band)] for band in chosen]
+            try:
+                stored, found = read_source(source, indexes, window, grid, self.resampling)
+            except DataError as error:
+                raise _with_day(error, day) from error
+            everywhere = found.all(axis=0)
+            observed &= everywhere
+            if not everywhere.all():
+                # Neither nodata nor NaN is a number to be reckoned with.
+                stored[~found] = 0
+            image[[names.index(band) for band in chosen]] = apply(
+                stored, source.radiometry, self.dtype, source.path, day
+            )
+        return image, observed
 
 
 def _with_day(error: DataError, day: int) -> DataError:

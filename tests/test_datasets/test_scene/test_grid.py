@@ -65,6 +65,28 @@ def test_grids_between_the_pixels_or_of_another_size_or_crs_are_no_parts() -> No
     assert grid().offset_of(grid()) == (0, 0)
 
 
+def test_a_coarser_grid_is_known_by_its_ratio() -> None:
+    assert grid().ratio_to(Grid(grid().crs, transform(-3, 1, pixel=30), 9, 9)) == 3
+    others = [
+        transform(pixel=25),
+        transform(),
+        transform(pixel=5),
+        transform(pixel=20) @ type(transform()).translation(0.2, 0),
+    ]
+    assert [grid().ratio_to(Grid(grid().crs, other, 9, 9)) for other in others] == [None] * 4
+
+
+@given(st.integers(-30, 30), st.integers(-30, 30), sizes, sizes, st.integers(1, 7))
+def test_a_coarsened_window_is_the_smallest_that_holds_it(
+    row: int, column: int, height: int, width: int, ratio: int
+) -> None:
+    coarse = Window(row, column, height, width).coarsened(ratio)
+    assert 0 <= row - coarse.row * ratio < ratio
+    assert 0 <= column - coarse.column * ratio < ratio
+    assert 0 <= (coarse.row + coarse.height) * ratio - (row + height) < ratio
+    assert 0 <= (coarse.column + coarse.width) * ratio - (column + width) < ratio
+
+
 def test_overlap_is_seen_across_reference_systems() -> None:
     degrees = Grid(CRS.from_epsg(4326), type(transform())(0.01, 0, 2.9, 0, -0.01, 45.2), 20, 20)
     assert grid().overlaps(degrees)

@@ -99,6 +99,18 @@ def test_other_grids_are_aligned_as_gdal_does(folder: Path, stored: np.ndarray) 
     np.testing.assert_array_equal(values[0], expected)
 
 
+@settings(max_examples=20, deadline=None)
+@given(window=windows, row=st.integers(-5, 5), column=st.integers(-5, 5))
+def test_pixels_that_are_repeated_are_gdals_nearest(folder: Path, window: Window, row: int, column: int) -> None:
+    finer = Grid(CRS.from_epsg(32631), transform(row, column, pixel=5), 90, 100)
+    source = opened(folder, resampling='nearest').sources[0]
+    assert finer.ratio_to(source.header.grid) == 2
+    values, inside = rasters._read_on(source, (1, 2), window, finer, 'nearest')
+    expected, reached = rasters._read_warped(source, (1, 2), window, finer, 'nearest')
+    here = window.intersection(finer.window).within(window).slices
+    np.testing.assert_array_equal((values * inside)[(..., *here)], (expected * reached)[(..., *here)])
+
+
 def test_interpolation_takes_nothing_from_nodata(tmp_path: Path) -> None:
     image = np.full((1, 20, 20), 1000, 'int16')
     image[0, :, :9] = 0
