@@ -8,6 +8,7 @@ from .collate import CollatedBatch, identity_collate
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
+from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import (
@@ -31,6 +32,7 @@ __all__ = [
     'DrawIndex',
     'MergedDataset',
     'PASTISDataset',
+    'PackedWindows',
     'ParcelSeriesDataset',
     'SceneDataset',
     'SceneWindows',
