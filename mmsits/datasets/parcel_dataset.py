@@ -20,8 +20,8 @@ class ParcelSeriesDataset(SeriesDataset):
     """Base of datasets whose samples are pixel sets S×1 (a pixel's series has S = 1) with one label.
 
     A whole batch is read, sampled, augmented and collated at once (`__getitems__`), as long as the pipeline's
-    transforms can (`transform_batch`: `SamplePixels`, `SampleDates`, `ShiftDays`, `CropDays`, `PackSeriesInputs`);
-    from the first that cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
+    transforms can (those with `transform_batch`: all but `SelectDate` and what is for patches); from the first that
+    cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
     way as a batch of one, so both give the same numbers. The data loader needs
     `collate_fn=dict(type='identity_collate')`.
 
