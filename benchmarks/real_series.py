@@ -164,13 +164,15 @@ def run(task: Task, folder: Path, options: Mapping[str, Any] | None = None) -> d
 
 
 def _baseline(task: Task, train: Any, test: Any) -> np.ndarray:
-    """Random forest or linear model on the series as they are, irregular ones every ten days."""
+    """Random forest or linear model on the series as they are, irregular ones every ten days; 0 for a band that a series
+    lacks altogether."""
     grid = pixel_baselines.common_grid(train)
     if grid is None:
         grid = np.arange(0, 361, 10)
     fitted, scored = (pixel_baselines.pixel_table(part, grid) for part in (train, test))
     model = pixel_baselines.random_forest(300, task.seed) if task.method == 'forest' else pixel_baselines.linear_model()
-    return model.fit(fitted.features, fitted.labels).predict(scored.features).astype(np.int64)
+    model.fit(np.nan_to_num(fitted.features), fitted.labels)
+    return model.predict(np.nan_to_num(scored.features)).astype(np.int64)
 
 
 def _network(task: Task, cfg: Config, train: Any, test: Any, folder: Path) -> np.ndarray:

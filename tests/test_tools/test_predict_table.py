@@ -28,7 +28,7 @@ log_level = 'WARNING'
 model = dict(
     data_preprocessor=dict(sensors=dict(series=2)),
     backbone=dict(in_channels=2, encoder=dict(hidden_channels=(16, 16))),
-    decode_head=dict(in_channels=128, num_classes=3),
+    decode_head=dict(in_channels=80, num_classes=3),
 )
 """
 
