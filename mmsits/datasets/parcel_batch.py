@@ -131,6 +131,13 @@ class ParcelBatch:
         self._streams += 1
         return random_fractions(self._seeds, self._numbers, self._streams, count)
 
+    def generators(self) -> list[np.random.Generator]:
+        """B generators, each a function of its draw alone, new with every call: for many numbers at once, beside which
+        making them costs little."""
+        self._streams += 1
+        pairs = zip(self._seeds.tolist(), self._numbers.tolist(), strict=True)
+        return [np.random.default_rng([seed, number, self._streams]) for seed, number in pairs]
+
     def chosen(self, names: str | Sequence[str] | None) -> dict[str, SensorParcels]:
         """Those of the sensors that change in time that a transform for `names` acts on; None for all."""
         if names is None:

@@ -163,9 +163,11 @@ class JitterValues(BaseTransform):
             series = batch.series(sensor)
             count, dates, bands, pixels, _ = series.values.shape
             # The numbers of a pixel do not depend on how many its batch holds.
-            noise = _normal(batch, pixels * dates * bands).reshape(count, pixels, dates, bands)
-            noise = np.moveaxis(noise, 1, 3)[..., None] * np.float32(self.std[sensor])
-            _hold_changed(batch, sensor, series, series.values + noise)
+            noise = np.empty((count, pixels, dates, bands), np.float32)
+            for row, generator in zip(noise, batch.generators(), strict=True):
+                generator.standard_normal(out=row, dtype=np.float32)
+            noise *= np.float32(self.std[sensor])
+            _hold_changed(batch, sensor, series, np.moveaxis(noise, 1, 3)[..., None] + series.values)
         return batch
 
     @staticmethod
@@ -178,12 +180,6 @@ class JitterValues(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(std={self.std})'
-
-
-def _normal(batch: ParcelBatch, count: int) -> np.ndarray:
-    """Standard normal numbers (B,count) float32 out of a batch's uniform ones (Box & Muller, 1958)."""
-    length, angle = (batch.random(count).astype(np.float32) for _ in range(2))
-    return np.sqrt(-2 * np.log1p(-np.minimum(length, np.float32(1 - 1e-7)))) * np.cos(np.float32(2 * np.pi) * angle)
 
 
 @TRANSFORMS.register_module()
@@ -229,10 +225,10 @@ class DropChannels(BaseTransform):
             dropped = drawn < self.probability
             rows = np.flatnonzero(dropped.all(axis=1))
             dropped[rows, drawn[rows].argmax(axis=1)] = False
-            valid = series.valid[:, :, None]
-            total = np.where(valid, series.values, 0).sum(axis=(1, 3, 4), dtype=np.float64, keepdims=True)
-            means = total / np.maximum(valid.sum(axis=(1, 3, 4), keepdims=True), 1)
-            changed = np.where(dropped[:, None, :, None, None], means.astype(np.float32), series.values)
+            changed = np.moveaxis(np.moveaxis(series.values, 2, 4).copy(), 4, 2)
+            for row, band in np.argwhere(dropped & series.valid.any(axis=(1, 2, 3))[:, None]):
+                mean = changed[row, :, band].mean(where=series.valid[row], dtype=np.float64)
+                changed[row, :, band] = np.rint(mean) if changed.dtype.kind in 'iu' else mean
             _hold_changed(batch, sensor, series, changed)
         return batch
 
