@@ -18,9 +18,9 @@ from mmsits.apis.scene_config import scene_config
 from mmsits.apis.scene_inputs import NetworkRunner, SceneReader, dataset_config, prediction_transforms, training_meta
 from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_predictors import PixelPredictor, WindowPredictor, network_kind
-from mmsits.datasets.scene.checks import check_scene
-from mmsits.datasets.scene.scene import Scene, open_scene
+from mmsits.datasets.scene.scene import open_scene
 from mmsits.datasets.timematch_classes import palette_of
+from mmsits.engine.config import find_weights
 from mmsits.engine.errors import ConfigError
 from mmsits.version import __version__
 
@@ -195,8 +195,6 @@ class SITSInferencer:
         predictor = self._predictor(reader, file, options)
         manifest = MapManifest(out, self._description(reader, file, options), overwrite)
         if not manifest.complete:
-            if isinstance(scene, Scene):
-                check_scene(scene)
             check_values(reader, self.network)
         return MapJob(reader, self._runner, predictor, self.classes, self.palette, file, options, manifest)
 
@@ -234,9 +232,10 @@ class SITSInferencer:
 
     def _description(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> dict[str, Any]:
         """What determines the bytes of a map."""
-        grid = reader.scene.grid
+        grid, averaging = reader.scene.grid, self.network.segmentor.averaging
         described = dict(
             checkpoint=digest_of(self._checkpoint),
+            ensemble=[digest_of(find_weights(str(path))) for path in averaging.checkpoints] if averaging else [],
             network=self.network.cfg.model.to_dict(),
             transforms=[repr(transform) for transform in prediction_transforms(self.network.cfg)],
             classes=list(self.classes),

@@ -251,7 +251,7 @@ class PixelPredictor:
     """Networks that look at each pixel's series by itself: observed pixels are gathered and go through in batches.
 
     Pixels go through as the column of one map, which is fastest: they share their dates. Where the head has a norm over
-    the pixels of a map, each is a map of its own.
+    the pixels of a map, or what is averaged depends on a sample's dates or size, each is a map of its own.
 
     Args:
         reader: windows of the scene.
@@ -265,7 +265,9 @@ class PixelPredictor:
     ) -> None:
         self.reader, self.runner = reader, runner
         self.block_size, self.batch_size = block_size, batch_size
-        self._predict = runner.predict_apart if _norms_maps(runner.network.segmentor) else runner.predict_column
+        segmentor = runner.network.segmentor
+        apart = _norms_maps(segmentor) or segmentor.averaging is not None
+        self._predict = runner.predict_apart if apart else runner.predict_column
 
     def steps(self, tile: Window) -> int:
         """See `Predictor`: blocks."""

@@ -91,6 +91,22 @@ def test_a_pixel_set_network_sees_the_pixels_of_each_parcel(tmp_path, fields):
         assert found.iloc[number]['pixels'] == seen.any(0).sum()
 
 
+def test_a_network_that_takes_the_shape_of_parcels_is_given_it(tmp_path, fields, monkeypatch):
+    mapper, seen = SITSInferencer(*write_network(tmp_path, 'geometry')), []
+    predict = mapper.network.segmentor.predict
+
+    def watched(inputs, targets, metas):
+        seen.append(inputs['geometry'].values[:, 0, :, 0, 0])
+        return predict(inputs, targets, metas)
+
+    monkeypatch.setattr(mapper.network.segmentor, 'predict', watched)
+    mapper(scene_of(90, 110), tmp_path / 'map', parcels=fields, options=SMALL._replace(pixels_per_parcel=100))
+    shapes = torch.cat(seen).numpy()
+    expected = [[1500, 125_000, 1500 / 125_000, 1], [420, 11_000, 420 / 11_000, 1]]
+    for features in expected:
+        assert (np.abs(shapes / features - 1).max(1) < 2e-3).sum() == 1
+
+
 def test_of_large_parcels_evenly_spread_pixels_are_taken(tmp_path, fields):
     *_, found = mapped(tmp_path, 'parcels', fields, pixels_per_parcel=100)
     assert found['pixels'][1] <= 100
