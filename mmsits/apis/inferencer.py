@@ -206,13 +206,19 @@ class SITSInferencer:
         size = options.window_size or dataset.get('window_size') or crop[0] or 128
         parcels = self.kind == 'parcels'
         tile = options.tile_size or (512 if parcels else 1024)
-        batch = options.batch_size or (128 if parcels else 8)
-        if min(tile, batch, options.pixel_batch, options.pixels_per_parcel) < 1:
+        on_cpu = self.network.device.type == 'cpu'
+        # A CPU gains nothing from more, and has the memory of each.
+        batch = options.batch_size or (128 if parcels else 2 if on_cpu else 8)
+        pixel_batch = options.pixel_batch or (2**13 if on_cpu else 2**15)
+        if min(tile, batch, pixel_batch, options.pixels_per_parcel) < 1:
             raise ConfigError('sizes of tiles and batches, and pixels per parcel, must be 1 or more')
         if parcels and options.probabilities:
             raise ConfigError('a network for parcels makes no raster of probabilities: the file of parcels holds them')
         overlap = size // 4 if options.overlap is None else options.overlap
-        return options._replace(window_size=int(size), overlap=int(overlap), batch_size=batch, tile_size=tile)
+        whole = dict(
+            window_size=int(size), overlap=int(overlap), batch_size=batch, pixel_batch=pixel_batch, tile_size=tile
+        )
+        return options._replace(**whole)
 
     def _predictor(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> Any:
         if self.kind == 'parcels':
@@ -224,6 +230,7 @@ class SITSInferencer:
                 reader, self._runner, parcels, rules, options.pixels_per_parcel, batch_size=options.batch_size
             )
         if self.kind == 'pixels':
+            assert options.pixel_batch is not None
             return PixelPredictor(reader, self._runner, batch_size=options.pixel_batch)
         assert options.window_size is not None
         assert options.overlap is not None

@@ -35,8 +35,8 @@ class MapOptions(NamedTuple):
         window_size: height and width of the windows that a dense network sees, in pixels. None for those of the config
             (window or crop size of its test data), else 128.
         overlap: of neighbouring windows, in pixels. None for a quarter.
-        batch_size: windows, or parcels, in a batch. None for 8 and 128.
-        pixel_batch: pixels in a batch of a network that looks at each by itself.
+        batch_size: windows, or parcels, in a batch. None for 8 windows (on a CPU 2), 128 parcels.
+        pixel_batch: pixels in a batch of a network that looks at each by itself. None for 32768 (on a CPU 8192).
         tile_size: height and width of the tiles after each of which a run can be stopped; a multiple of 512 makes the
             smallest files. None for 1024, for parcel networks 512.
         pixels_per_parcel: see `ParcelPredictor`.
@@ -46,7 +46,7 @@ class MapOptions(NamedTuple):
     window_size: int | None = None
     overlap: int | None = None
     batch_size: int | None = None
-    pixel_batch: int = 8192
+    pixel_batch: int | None = None
     tile_size: int | None = None
     pixels_per_parcel: int = 4096
 
