@@ -1,5 +1,5 @@
-# The default for series (configs/series/recipe.py) on single pixels of your own scene: a base to inherit, for points and
-# for parcels without neighbours. docs/your_data.md says what a child config has to name.
+# The default for series (configs/series/recipe.py) on single pixels of your own scene: a base to inherit, for points,
+# and for fields pixel by pixel. docs/your_data.md says what a child config has to name.
 _base_ = [
     '../_base_/models/series_ensemble.py',
     '../_base_/datasets/scene.py',
@@ -14,6 +14,8 @@ model = dict(
 )
 _pipeline = [dict(type='PackSeriesInputs')]
 train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False, dataset=dict(pipeline=_pipeline))
+# Rare classes count more, by the root of how rare they are.
+custom_hooks = [dict(type='ClassWeightHook', scheme='inverse_sqrt')]
 # The last weights count: nothing chooses among them, and no labels are kept back for it.
 val_dataloader = None
 val_cfg = None

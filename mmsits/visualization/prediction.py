@@ -48,7 +48,9 @@ def draw_prediction(
     sizes = {name: panel.shape[:2] for name, panel in panels}
     if len(set(sizes.values())) > 1:
         raise ValueError(f'the maps differ in size: {sizes}')
-    figure = Figure(figsize=(3.2 * len(panels), 4.2), layout='constrained')
+    height, width = prediction.shape
+    # Room for titles and legend beside maps of whatever shape.
+    figure = Figure(figsize=(3.2 * len(panels), 3.2 * min(height / width, 3) + 1.0), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (name, panel) in zip(axes, panels, strict=True):
