@@ -7,6 +7,7 @@ series goes through pickle to the workers of a data loader, and memory does not 
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import warnings
 from collections import OrderedDict
@@ -27,8 +28,8 @@ from .radiometry import Radiometry, RadiometryRule, apply, common_type
 if TYPE_CHECKING:
     from .clouds import CloudMasks
 
-OPEN_FILES = 32
-"""How many files a thread keeps open."""
+OPEN_FILES = min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+"""How many files a thread keeps open: those of a season, bands in files of their own, are asked for again and again."""
 
 BLOCK_CACHE_MIB = 128
 """Memory for blocks of files that were read (GDAL_CACHEMAX); GDAL's own choice grows with the machine's memory."""
@@ -71,13 +72,10 @@ class Header(NamedTuple):
 
 @contextmanager
 def gdal_settings() -> Iterator[None]:
-    """Bounded memory, and no listing of whole folders, for what is read inside."""
+    """Bounded memory for what is read inside."""
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
 
-    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB), warnings.catch_warnings():
-        # What is not georeferenced is refused with more words than rasterio's.
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB):
         yield
 
 
@@ -96,9 +94,11 @@ def read_header(path: Path, crs: str | None = None) -> Header:
     """
     import rasterio
     from rasterio.crs import CRS
-    from rasterio.errors import RasterioError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-    with gdal_settings():
+    with gdal_settings(), warnings.catch_warnings():
+        # What is not georeferenced is refused with more words than rasterio's.
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as file:
                 _refuse_truncated(file, path)
