@@ -428,6 +428,7 @@ class RasterSeries:
         _check_resampling(resampling)
         self.name, self.unit, self.resampling, self.clouds = name, unit, resampling, clouds
         rule = radiometry or RadiometryRule()
+        layers = _wanted(layers, bands)
         headers = {layer.path: read_header(layer.path, crs) for layer in layers}
         self.bands = tuple(bands) if bands is not None else _all_bands(layers, headers, band_names)
         sources = [_source(layer, headers[layer.path], self.bands, band_names, rule) for layer in layers]
@@ -606,6 +607,19 @@ def _source(
     return Source(layer.path, header, indexes, tuple(names[p] for p in positions), rule.of(layer, header))
 
 
+def _wanted(layers: Sequence[Layer], bands: Sequence[str] | None) -> list[Layer]:
+    """The files that may hold one of the bands: others are not even opened."""
+    wanted = [layer for layer in layers if bands is None or layer.band is None or layer.band in bands]
+    if wanted:
+        return wanted
+    held = sorted({layer.band for layer in layers if layer.band is not None})
+    raise DataError(
+        f'no file holds a band of {tuple(bands or ())}; by their names the files hold {held}',
+        path=layers[0].path.parent,
+        hint='Choose among these with `bands`.',
+    )
+
+
 def _acquisitions(
     layers: Sequence[Layer], sources: Sequence[Source | None], bands: tuple[str, ...], same_day: str
 ) -> list[Acquisition]:
@@ -613,13 +627,6 @@ def _acquisitions(
     for layer, source in zip(layers, sources, strict=True):
         if source is not None:
             by_day.setdefault(layer.day, []).append(source)
-    if not by_day:
-        held = sorted({layer.band for layer in layers if layer.band is not None})
-        raise DataError(
-            f'no file holds a band of {bands}; the names of the files give the bands {held}',
-            path=layers[0].path,
-            hint='Choose among these with `bands`.',
-        )
     return [Acquisition(day, _tiles(day, by_day[day], bands, same_day)) for day in sorted(by_day)]
 
 

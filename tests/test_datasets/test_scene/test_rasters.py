@@ -188,6 +188,18 @@ def test_a_file_for_each_date_and_band_with_bands_of_several_resolutions(tmp_pat
     np.testing.assert_array_equal(values[:, 0], np.kron(coarse, np.ones((1, 2, 2), 'int16')))
 
 
+def test_files_of_other_bands_are_not_opened(tmp_path: Path) -> None:
+    for date in DATES[:2]:
+        write_raster(tmp_path / f'{date}_B04.tif', numbers(6, 6))
+        (tmp_path / f'{date}_TCI.tif').write_bytes(b'broken')
+    options = dict(pattern=r'(?P<date>\d{8})_(?P<band>\w+)')
+    assert len(opened(tmp_path, bands=['B04'], **options).sources) == 2
+    with pytest.raises(
+        DataError, match=r"no file holds a band of \('B4',\); by their names the files hold \['B04', 'TCI'\]"
+    ):
+        opened(tmp_path, bands=['B4'], **options)
+
+
 def test_a_band_that_is_missing_on_one_date_is_named(tmp_path: Path) -> None:
     for date in DATES:
         for band in ('B04', 'B08'):

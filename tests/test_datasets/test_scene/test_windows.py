@@ -128,6 +128,14 @@ def test_bands_and_ignored_classes_are_chosen_by_name(root: Path, labels: np.nda
     np.testing.assert_array_equal(assembled(dataset), np.where(labels == 1, 255, labels))
 
 
+def test_classes_of_the_nomenclature_take_the_place_of_the_own(root: Path, labels: np.ndarray) -> None:
+    codes = dict(beet='sugar_beet', corn='grain_maize_corn_popcorn', wheat='common_soft_wheat')
+    wanted = ['common_soft_wheat', 'sugar_beet']
+    dataset = windows(root, code_list=codes, nomenclature=dict(classes=wanted))
+    assert len(dataset.metainfo['classes']) == 2
+    np.testing.assert_array_equal(assembled(dataset), np.select([labels == 2, labels == 0], [0, 1], 255))
+
+
 def test_statistics_are_those_of_the_observed_pixels(root: Path, labels: np.ndarray) -> None:
     dataset = windows(root, sensors=dict(s2=dict(folder='s2', unit='reflectance x 10000')), window_size=70)
     values, _, valid = dataset.scene.read(dataset.scene.grid.window)['s2']
