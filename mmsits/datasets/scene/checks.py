@@ -20,8 +20,8 @@ from .rasters import RasterSeries, Source, read_source
 if TYPE_CHECKING:
     from .scene import Scene
 
-CORNER = 16
-"""Side in pixels of the corners of a file in which an undeclared border is looked for."""
+EDGE = 32
+"""How many pixels along both edges from each corner of a file an undeclared border is looked for."""
 MOST_FILES = 96
 """How many files of a sensor are looked at for it, spread over the season."""
 SAMPLE_DATES, SAMPLE_SIDE = 5, 48
@@ -68,7 +68,7 @@ def warn_of_undeclared_scale(series: RasterSeries) -> None:
 
 
 class Border(NamedTuple):
-    """A corner of a file that holds one number.
+    """A corner of a file from which the border holds one number.
 
     Attributes:
         path: the file.
@@ -82,13 +82,13 @@ class Border(NamedTuple):
 
 
 def warn_of_borders(series: RasterSeries) -> None:
-    """Warn where no nodata is declared and a corner of a file holds nothing but one number: it is nodata, probably."""
+    """Warn where no nodata is declared and the edges at a corner hold nothing but one number: nodata, probably."""
     found = list(find_borders(series))
     if not found:
         return
     first = found[0]
     _warn(
-        f'{first.path} ({iso_day(first.day)}): no nodata is declared, and a corner of the file holds nothing but '
+        f'{first.path} ({iso_day(first.day)}): no nodata is declared, and the border at a corner holds nothing but '
         f'{first.value:g}; so it is in {len(found)} corners of files of sensor {series.name}. If {first.value:g} means '
         f"'not observed', say nodata={first.value:g} with the sensor; if not, nodata='none'."
     )
@@ -118,16 +118,20 @@ def find_borders(series: RasterSeries) -> Iterator[Border]:
 
 
 def _corner_values(source: Source) -> Iterator[float]:
-    """The number of each corner of a file that holds only one."""
+    """The number of each corner of a file from which both edges hold nothing else."""
     grid = source.header.grid
-    height, width = (min(CORNER, length // 4) for length in grid.shape)
-    if height * width < 4:
+    height, width = (min(EDGE, length // 2) for length in grid.shape)
+    if min(height, width) < 2:
         return
-    for row in (0, grid.height - height):
-        for column in (0, grid.width - width):
-            values, _ = read_source(source, source.indexes, Window(row, column, height, width), grid, 'nearest')
-            if (values == values.flat[0]).all():
-                yield float(values.flat[0])
+    for bottom in (False, True):
+        for right in (False, True):
+            row, column = bottom * (grid.height - 1), right * (grid.width - 1)
+            along = Window(row, right * (grid.width - width), 1, width)
+            down = Window(bottom * (grid.height - height), column, height, 1)
+            edges = [read_source(source, source.indexes, edge, grid, 'nearest')[0] for edge in (along, down)]
+            value = edges[0].flat[0]
+            if all((edge == value).all() for edge in edges):
+                yield float(value)
 
 
 def _sample_windows(grid: Grid, side: int) -> list[Window]:

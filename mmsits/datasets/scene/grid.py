@@ -172,37 +172,6 @@ def bounds_in(grid: Grid, crs: CRS) -> tuple[float, float, float, float]:
     return transform_bounds(grid.crs, crs, *grid.bounds, densify_pts=21)
 
 
-def tile_windows(height: int, width: int, size: int, stride: int | None = None) -> list[Window]:
-    """Windows that cover a grid, row by row.
-
-    Args:
-        height: rows of the grid.
-        width: columns of the grid.
-        size: rows and columns of a window. A window that would reach beyond the lower or right edge moves back until
-            it ends there; only where the grid is smaller than `size`, so is the window.
-        stride: distance of neighbouring windows, 1 … size; None for `size`.
-
-    Returns:
-        The windows; every pixel lies in at least one.
-
-    Raises:
-        ValueError: if size or stride is out of range.
-    """
-    stride = size if stride is None else stride
-    if size < 1 or not 1 <= stride <= size:
-        raise ValueError(f'1 ≤ stride ≤ size is needed, got size {size} and stride {stride}')
-    return [
-        Window(row, column, min(size, height), min(size, width))
-        for row in _starts(height, size, stride)
-        for column in _starts(width, size, stride)
-    ]
-
-
-def _starts(length: int, size: int, stride: int) -> list[int]:
-    last = max(length - size, 0)
-    return [*range(0, last, stride), last]
-
-
 def block_windows(height: int, width: int, size: int) -> Iterator[Window]:
     """Blocks that divide a grid, row by row: each pixel lies in exactly one; those at the far edges may be smaller.
 

@@ -49,6 +49,16 @@ def test_a_border_without_declared_nodata_is_reported_with_file_and_number(tmp_p
     assert len(warnings) == 1
 
 
+def test_a_narrow_frame_is_reported_too(tmp_path: Path, warnings: list[str]) -> None:
+    images = numbers(3, 2, SIDE, SIDE)
+    inner = images[:, :, 1:-1, 1:-1].copy()
+    images[:] = -999
+    images[:, :, 1:-1, 1:-1] = inner
+    write_series(tmp_path / 's1', images, ['VV', 'VH'])
+    look(tmp_path)
+    assert 'nothing but -999; so it is in 12 corners' in warnings[0]
+
+
 @pytest.mark.parametrize('nodata', [0, 'none'])
 def test_declared_nodata_is_not_reported(tmp_path: Path, warnings: list[str], nodata: Any) -> None:
     write_series(tmp_path / 's1', swath(0), ['VV', 'VH'])

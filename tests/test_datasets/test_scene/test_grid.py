@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from mmsits.datasets.scene.grid import Grid, Window, block_windows, tile_windows
+from mmsits.datasets.scene.grid import Grid, Window, block_windows
 from mmsits.datasets.scene.windows import sample_windows
 from tests.helpers.scene_files import transform
 
@@ -20,7 +20,6 @@ def grid(height: int = 30, width: int = 20, **place: int) -> Grid:
 def test_windows_cover_every_pixel_and_lie_inside(height: int, width: int, size: int, stride: int) -> None:
     stride = min(size, stride)
     for windows in (
-        tile_windows(height, width, size, stride),
         sample_windows(grid(height, width), size, stride),
         list(block_windows(height, width, size)),
     ):
@@ -101,7 +100,5 @@ def test_bounds_and_pixel_size_are_in_units_of_the_map() -> None:
 
 @pytest.mark.parametrize(('size', 'stride'), [(0, None), (4, 5), (4, 0)])
 def test_strides_that_leave_gaps_are_refused(size: int, stride: int | None) -> None:
-    with pytest.raises(ValueError, match='stride'):
-        tile_windows(10, 10, size, stride)
     with pytest.raises(ValueError, match='stride'):
         sample_windows(grid(), size, stride)
