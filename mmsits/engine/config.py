@@ -79,6 +79,7 @@ VARIABLES = frozenset(
         'labels',
         'splits',
         'window_size',
+        'cache',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -125,6 +126,7 @@ HANDED_ON = (
     'splits',
     'window_size',
     'season_start',
+    'cache',
 )
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 

@@ -424,6 +424,7 @@ class RasterLabels(SceneLabels):
                 own = Grid(file.crs, file.transform, file.height, file.width)
                 bands, kind = file.count, np.dtype(file.dtypes[min(self.band, file.count) - 1]).kind
                 self._colours, self._own_nodata = _colour_table(file, self.band), file.nodata
+                self._own_names = _class_tags(file, self.band)
         except rasterio.errors.RasterioError as error:
             raise DataError(f'not a readable raster ({error})', path=self.path, hint='Write it again.') from error
         if own.crs is None:
@@ -513,12 +514,17 @@ class RasterLabels(SceneLabels):
         counts: Counter[str] = Counter()
         for code, count in self.counts.items():
             counts[names.get(code, f'code {code}')] += count
-        given = (
-            classes
-            if classes is not None or table is None
-            else sorted({names[code] for code in self.counts if code in names})
-        )
-        self.classes = _choose_classes(given, counts, self.path)
+        if classes is None and (table is not None or self._own_names):
+            # Codes without a name are ignored, as if the classes had been given.
+            classes = sorted({names[code] for code in self.counts if code in names})
+            if not classes:
+                raise DataError(
+                    f'no code of the table (or of the tags class_0 …) occurs in the raster, which has '
+                    f'{sorted(self.counts)[:12]}',
+                    path=self.path,
+                    hint='Correct the table of labels.',
+                )
+        self.classes = _choose_classes(classes, counts, self.path)
         index = {name: number for number, name in enumerate(self.classes)}
         self._label_of = {code: index[name] for code, name in names.items() if name in index}
         self.palette = self._palette(names)
@@ -528,6 +534,8 @@ class RasterLabels(SceneLabels):
         """Code to class name."""
         if table is not None:
             return {int(code_text(code)): str(name) for code, name in table.items()}
+        if self._own_names:
+            return self._own_names
         if classes is None:
             return {code: str(code) for code in self.counts}
         beyond = sorted(code for code in self.counts if not 0 <= code < len(classes))
@@ -587,6 +595,14 @@ def _colour_table(file: Any, band: int) -> dict[int, tuple[int, int, int]]:
         return {code: colour[:3] for code, colour in file.colormap(band).items()}
     except (ValueError, IndexError):
         return {}
+
+
+def _class_tags(file: Any, band: int) -> dict[int, str]:
+    """Code to name where a band's tags class_0 … tell it, as they do in our own maps."""
+    if not 1 <= band <= file.count:
+        return {}
+    found = {key.partition('_')[2]: name for key, name in file.tags(band).items() if key.startswith('class_')}
+    return {int(code): name for code, name in found.items() if code.isdigit()}
 
 
 def _choose_classes(classes: Sequence[str] | None, counts: Mapping[str, int], path: Path) -> tuple[str, ...]:
@@ -667,7 +683,8 @@ def read_labels(
         column: vector files: column with the class. None where no label is wanted, as in the unlabelled domain of an
             adaptation: the features are there, and their pixels, without one.
         table: code to name of the class, for codes in the raster or in the column; codes that it lacks are ignored,
-            with a note. Without it the texts of the column are the names; of a raster code i is class i of `classes`.
+            with a note. Without it the texts of the column are the names; of a raster code i is what its tag class_i
+            says (our own maps have them), or, where it has no such tags, class i of `classes`.
         nulls: 'raise', or 'ignore' features without a class.
         band: rasters: band with the codes, from 1 (the default).
         nodata: rasters: code that means 'no label'; None for the file's own.

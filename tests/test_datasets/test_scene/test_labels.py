@@ -201,6 +201,19 @@ def test_a_raster_brings_its_colours(tmp_path):
     assert labels.palette == [[1, 2, 3], [250, 0, 9]]
 
 
+def test_a_raster_brings_its_names(tmp_path):
+    import rasterio
+
+    path = write_raster(tmp_path / 'labels.tif', np.tile(np.arange(3, dtype=np.uint8), (HEIGHT, WIDTH // 3)))
+    with rasterio.open(path, 'r+') as file:
+        file.update_tags(1, class_0='wheat', class_1='grass', class_9='rice')
+    labels = read_labels('labels.tif', GRID, data_root=tmp_path)
+    assert labels.classes == ('grass', 'wheat')
+    assert labels.read(GRID.window)[0, :3].tolist() == [1, 0, 255]
+    chosen = read_labels('labels.tif', GRID, data_root=tmp_path, classes=('wheat', 'rice'))
+    assert chosen.read(GRID.window)[0, :3].tolist() == [0, 255, 255]
+
+
 def test_without_a_class_column_features_have_no_class_but_pixels(tmp_path):
     write_vector(tmp_path / 'fields.gpkg', *fields())
     labels = read_labels('fields.gpkg', GRID, data_root=tmp_path, classes=('wheat',))
@@ -264,6 +277,8 @@ def test_bad_rasters_are_named(tmp_path):
     write_raster(tmp_path / 'codes.tif', there + 3)
     with pytest.raises(DataError, match=r'code i is class i: 0 … 1; the raster has codes \[3\].*table='):
         read_labels('codes.tif', GRID, data_root=tmp_path, classes=('a', 'b'))
+    with pytest.raises(DataError, match=r'no code of the table.*which has \[3\]'):
+        read_labels('codes.tif', GRID, data_root=tmp_path, table={1: 'a'})
     write_raster(tmp_path / 'empty.tif', there, nodata=0)
     with pytest.raises(DataError, match='no pixel of the scene has a label'):
         read_labels('empty.tif', GRID, data_root=tmp_path)
