@@ -108,7 +108,7 @@ def find_borders(series: RasterSeries) -> Iterator[Border]:
         for acquisition in series.acquisitions
         for tile in acquisition.tiles
         for source in tile
-        if source.radiometry.nodata is None and not source.radiometry.nodata_denied
+        if source.radiometry.nodata is None and not (source.radiometry.nodata_denied or source.header.masked)
     ]
     chosen = np.unique(np.linspace(0, len(dated) - 1, min(len(dated), MOST_FILES)).astype(int)) if dated else ()
     for position in chosen:

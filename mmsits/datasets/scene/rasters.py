@@ -53,6 +53,7 @@ class Header(NamedTuple):
         scales: factor of each band that the file declares, 1 where it does not.
         offsets: likewise summands.
         tags: metadata of the file.
+        masked: it has a mask, or an alpha band, that says where it observed.
     """
 
     grid: Grid
@@ -63,6 +64,7 @@ class Header(NamedTuple):
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     tags: Mapping[str, str]
+    masked: bool
 
     @property
     def described(self) -> bool:
@@ -94,6 +96,7 @@ def read_header(path: Path, crs: str | None = None) -> Header:
     """
     import rasterio
     from rasterio.crs import CRS
+    from rasterio.enums import MaskFlags
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     with gdal_settings(), warnings.catch_warnings():
@@ -104,6 +107,7 @@ def read_header(path: Path, crs: str | None = None) -> Header:
                 _refuse_truncated(file, path)
                 declared = file.crs or (CRS.from_user_input(crs) if crs else None)
                 _refuse_nowhere(file, declared, path)
+                _refuse_complex(file, path)
                 return Header(
                     grid=Grid(declared, file.transform, file.height, file.width),
                     bands=file.count,
@@ -113,6 +117,7 @@ def read_header(path: Path, crs: str | None = None) -> Header:
                     scales=tuple(file.scales),
                     offsets=tuple(file.offsets),
                     tags=file.tags(),
+                    masked=MaskFlags.per_dataset in file.mask_flag_enums[0],
                 )
         except (RasterioError, OSError) as error:
             raise _unreadable(path, error) from error
@@ -161,6 +166,15 @@ def _refuse_nowhere(file: Any, crs: Any, path: Path) -> None:
             'the raster does not say where its pixels lie (no geotransform)',
             path=path,
             hint='Write it with its transform: gdal_translate -a_ullr …, or warp it (gdalwarp).',
+        )
+
+
+def _refuse_complex(file: Any, path: Path) -> None:
+    if any(dtype.startswith('complex') for dtype in file.dtypes):
+        raise DataError(
+            f'the raster holds complex numbers ({file.dtypes[0]})',
+            path=path,
+            hint='Radar images are read as intensities or dB: detect and calibrate them first.',
         )
 
 
@@ -292,9 +306,14 @@ def _read_plain(source: Source, indexes: Sequence[int], window: Window) -> tuple
     file = _HANDLES.get(_version(source.path), lambda: (rasterio.open(source.path),))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
-    values[:, rows, columns] = file.read(list(indexes), window=rectangle)
-    inside[rows, columns] = True
+    values[:, rows, columns] = file.read(list(indexes), window=rectangle, out_dtype=source.header.dtype)
+    inside[rows, columns] = file.dataset_mask(window=rectangle) != 0 if _has_mask(source) else True
     return values, inside
+
+
+def _has_mask(source: Source) -> bool:
+    """Whether a file says by a mask where it observed; a declared number goes before it, as in GDAL."""
+    return source.header.masked and source.radiometry.nodata is None and not source.radiometry.nodata_denied
 
 
 def _read_warped(
@@ -315,7 +334,7 @@ def _read_warped(
     rows, columns = shared.within(window).slices
     # With nodata each band has its own; without, a band more says where the file reaches.
     wanted = list(indexes) if nodata is not None else [*indexes, warped.count]
-    read = warped.read(wanted, window=rectangle)
+    read = warped.read(wanted, window=rectangle, out_dtype=source.header.dtype)
     values[:, rows, columns] = read[: len(indexes)]
     inside[:, rows, columns] = True if nodata is not None else read[-1] != 0
     return values, inside

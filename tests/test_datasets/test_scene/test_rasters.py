@@ -139,6 +139,36 @@ def test_undeclared_nodata_beyond_an_aligned_file_is_not_observed(tmp_path: Path
     assert valid.sum() == 400
 
 
+@pytest.mark.parametrize('pixel', [10, 5, 7])
+def test_a_mask_in_the_file_says_where_it_observed(tmp_path: Path, pixel: int) -> None:
+    path = write_raster(tmp_path / '20210405.tif', numbers(2, 20, 20), ['B04', 'B08'])
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, 'r+') as file:
+        file.write_mask(np.arange(400).reshape(20, 20) >= 200)
+    grid = Grid(CRS.from_epsg(32631), transform(pixel=pixel), 200 // pixel, 200 // pixel)
+    valid = opened(tmp_path, resampling='nearest').read(grid.window, grid).valid[0]
+    middle = 100 // pixel
+    assert not valid[: middle - 1].any()
+    assert valid[middle + 1 :].all()
+    assert opened(tmp_path, nodata='none', resampling='nearest').read(Window(0, 0, 20, 20)).valid.all()
+
+
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    write_raster(tmp_path / '20210405.tif', numbers(1, 9, 9).astype('complex64'), ['VV'])
+    with pytest.raises(DataError, match=r'complex numbers \(complex64\).*20210405\.tif'):
+        opened(tmp_path)
+
+
+def test_declared_nan_is_nodata_also_where_it_is_aligned(tmp_path: Path) -> None:
+    image = numbers(1, 20, 20, dtype='float32')
+    image[0, :10] = np.nan
+    write_raster(tmp_path / '20210405.tif', image, ['VV'], nodata=np.nan)
+    grid = Grid(CRS.from_epsg(32631), transform(pixel=7), 28, 28)
+    values, _, valid = opened(tmp_path).read(grid.window, grid)
+    assert np.isfinite(values).all()
+    assert not valid[0, :13].any()
+    assert valid[0, 16:].all()
+
+
 def test_nan_is_never_an_observation(tmp_path: Path) -> None:
     image = numbers(2, 10, 10, dtype='float32')
     image[0, 3, 4] = np.nan
