@@ -215,10 +215,13 @@ class SITSInferencer:
         if parcels and options.probabilities:
             raise ConfigError('a network for parcels makes no raster of probabilities: the file of parcels holds them')
         overlap = size // 4 if options.overlap is None else options.overlap
-        whole = dict(
-            window_size=int(size), overlap=int(overlap), batch_size=batch, pixel_batch=pixel_batch, tile_size=tile
+        return options._replace(
+            window_size=int(size),
+            overlap=int(overlap),
+            batch_size=batch,
+            pixel_batch=pixel_batch,
+            tile_size=tile,
         )
-        return options._replace(**whole)
 
     def _predictor(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> Any:
         if self.kind == 'parcels':

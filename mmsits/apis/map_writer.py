@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from mmsits.datasets.scene.grid import Grid, Window
+from mmsits.datasets.scene.rasters import gdal_settings
 from mmsits.engine.errors import DiskWriteError
 from mmsits.engine.files import write_atomically
 
@@ -84,7 +85,7 @@ def write_raster(
         zlevel=1,
         bigtiff='if_safer',
     )
-    with _as_disk_error(path), _removed(plain, optimised), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+    with _as_disk_error(path), _removed(plain, optimised), gdal_settings():
         with rasterio.open(plain, 'w', **profile) as file:
             _describe(file, bands, tags, palette)
             for window, values in parts:
