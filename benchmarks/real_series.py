@@ -100,15 +100,17 @@ def config_of(table: str, method: str, options: Mapping[str, Any] | None = None)
 
 
 def parts_of(cfg: Config, fold: int | None) -> tuple[Any, Any]:
-    """The dataset to fit to, and the one to score on."""
-    train = build_dataset(cfg.train_dataloader.dataset)
+    """The dataset to fit to, which is the config's afterwards, and the one to score on."""
+    options = cfg.train_dataloader.dataset
+    train = build_dataset(options)
     train.full_init()
     if fold is None:
         test = build_dataset(cfg.test_dataloader.dataset)
         test.full_init()
         return train, test
     inside = folds_of(train, FOLDS) == fold
-    return train.get_subset(np.flatnonzero(~inside).tolist()), train.get_subset(np.flatnonzero(inside).tolist())
+    options['indices'] = np.flatnonzero(~inside).tolist()
+    return train.get_subset(options['indices']), train.get_subset(np.flatnonzero(inside).tolist())
 
 
 def folds_of(dataset: Any, folds: int) -> np.ndarray:
@@ -164,8 +166,10 @@ def run(task: Task, folder: Path, options: Mapping[str, Any] | None = None) -> d
 
 
 def _baseline(task: Task, train: Any, test: Any) -> np.ndarray:
-    """Random forest or linear model on the series as they are, irregular ones every ten days; 0 for a band that a series
-    lacks altogether."""
+    """Random forest or linear model on the series as they are, irregular ones every ten days.
+
+    A band that a series lacks altogether is 0, as in the published figures of these tables.
+    """
     grid = pixel_baselines.common_grid(train)
     if grid is None:
         grid = np.arange(0, 361, 10)
@@ -181,7 +185,6 @@ def _network(task: Task, cfg: Config, train: Any, test: Any, folder: Path) -> np
     cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
     cfg.default_hooks.dataset_contract.data_card = False
     prepare_config(cfg, work_dir=str(folder / 'runs' / task.name), seed=task.seed)
-    cfg.train_dataloader.dataset = train
     # The runner scores nothing: the datasets of a fold are made here.
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     runner = Runner.from_cfg(cfg)
