@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from mmengine.config import Config
 
 from mmsits.apis.domains import load_network
 from mmsits.apis.map_job import MapJob, MapOptions, Progress
 from mmsits.apis.map_manifest import MapManifest, digest_of
+from mmsits.apis.map_scores import parcel_targets
 from mmsits.apis.parcel_predictor import ParcelPredictor
 from mmsits.apis.scene_checks import check_values
 from mmsits.apis.scene_config import scene_config
@@ -120,8 +122,8 @@ class SITSInferencer:
             scene: `mmsits.datasets.scene.Scene`, or what has its `grid`, `sensors_info`, `days` and `read`.
             out: folder for the map.
             parcels: file of polygons, each of which is classified: by the network, or by averaging the map inside.
-            labels: raster or vector file, or `SceneLabels`, to compare the map with; of a raster code i is class i.
-            label_column: column with class names in the labels, and in the parcels where these have it.
+            labels: raster or vector file, or `SceneLabels`, to compare the pixels of the map with.
+            label_column: column with class names, in the labels and in the parcels where these have it.
             options: see `MapOptions`.
             overwrite: replace a map of other things that is in `out`.
             progress: called often.
@@ -137,13 +139,15 @@ class SITSInferencer:
             DiskWriteError: if the disk is full or refuses.
         """
         job = self._job(scene, out, parcels, options or MapOptions(), overwrite, parcels_layer)
-        reference = _labels(labels, label_column, scene.grid, self.classes)
+        # Labels are looked at before hours of computing, rather than after.
+        reference = None if self.kind == 'parcels' else _labels(labels, label_column, scene.grid, self.classes)
+        targets = self._parcel_targets(job.parcels, label_column, reference is not None)
         resumed = job.run(progress)
         scores = {}
-        if reference is not None and self.kind != 'parcels':
+        if reference is not None:
             scores['pixels'] = job.score_pixels(reference, progress)
-        if label_column is not None and job.parcels is not None:
-            scores['parcels'] = job.score_parcels(label_column)
+        if targets is not None:
+            scores['parcels'] = job.score_parcels(targets)
         return MapResult(Path(out), job.files, scores, len(job.tiles), resumed)
 
     def verify(
@@ -177,6 +181,12 @@ class SITSInferencer:
         if not job.manifest.complete:
             raise ConfigError(f'{out} holds no finished map that could be verified')
         return job.verify(count, progress)
+
+    def _parcel_targets(self, parcels: ParcelFile | None, column: str | None, elsewhere: bool) -> np.ndarray | None:
+        """What the parcels are, if their file says it; it need not where there are labels elsewhere."""
+        if parcels is None or column is None or (elsewhere and column not in parcels.frame.columns):
+            return None
+        return parcel_targets(parcels, column, self.classes)
 
     def _job(
         self,

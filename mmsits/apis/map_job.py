@@ -248,8 +248,8 @@ class MapJob:
         out = self.manifest.folder / SCORES['pixels']
         return score_pixels(self.files['classes'], labels, self._classes, self.tiles, out, counted)
 
-    def score_parcels(self, column: str) -> dict[str, float]:
-        """Compare the classes of the parcels with a column of their file."""
+    def score_parcels(self, target: np.ndarray) -> dict[str, float]:
+        """Compare the classes of the parcels with what `parcel_targets` says of them."""
         import geopandas
 
         assert self.parcels is not None
@@ -257,7 +257,7 @@ class MapJob:
         name = free_names(wanted, list(self.parcels.frame.columns))['class']
         predicted = geopandas.read_file(self.files['parcels'], columns=[name], ignore_geometry=True)[name]
         out = self.manifest.folder / SCORES['parcels']
-        return score_parcels(self.parcels, column, predicted, self._classes, out)
+        return score_parcels(self.parcels, target, predicted, self._classes, out)
 
 
 class _repeatable:

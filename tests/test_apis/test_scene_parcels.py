@@ -228,3 +228,12 @@ def test_scores_are_those_of_the_map_and_of_the_parcels(tmp_path, fields):
     known = (target != 255) & (classes != 255)
     assert result.scores['pixels']['OA'] == pytest.approx((classes == target)[known].mean())
     assert {'scores_pixels.json', 'scores_parcels.json'} <= {path.name for path in (tmp_path / 'map').iterdir()}
+
+
+def test_a_column_that_cannot_be_compared_with_is_named_before_the_map_is_made(tmp_path, fields):
+    mapper, scene = SITSInferencer(*write_network(tmp_path, 'parcels')), scene_of(90, 110)
+    for column, sentence in [('kind', "no column 'kind', there are"), ('id', "'id' holds none of the classes")]:
+        with pytest.raises(DataError, match=sentence):
+            mapper(scene, tmp_path / 'map', fields, label_column=column, options=SMALL)
+    assert not (tmp_path / 'map' / 'parcels.gpkg').exists()
+    assert 'OA' in mapper(scene, tmp_path / 'map', fields, label_column='crop', options=SMALL).scores['parcels']
