@@ -151,9 +151,9 @@ def refuse_hidden(series: RasterSeries, grid: Grid) -> None:
     Raises:
         DataError: says whether clouds or nodata hide it.
     """
-    if any(_seen(series, window, grid) for window in _sample_windows(grid, SAMPLE_SIDE)):
+    if any(series.first_observation(window, grid) is not None for window in _sample_windows(grid, SAMPLE_SIDE)):
         return
-    if any(_seen(series, window, grid) for window in block_windows(*grid.shape, BLOCK)):
+    if any(series.first_observation(window, grid) is not None for window in block_windows(*grid.shape, BLOCK)):
         return
     place, clouds = series.folder, series.clouds
     if clouds is None:
@@ -168,10 +168,6 @@ def refuse_hidden(series: RasterSeries, grid: Grid) -> None:
         path=clouds.rasters.folder,
         hint='Look at type, classes, threshold, dilation and nodata of the clouds, or get clearer dates.',
     )
-
-
-def _seen(series: RasterSeries, window: Window, grid: Grid) -> bool:
-    return any(series.read(window, grid, dates=[position]).valid.any() for position in range(len(series)))
 
 
 def check_unit(series: RasterSeries, grid: Grid) -> None:

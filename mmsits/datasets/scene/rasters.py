@@ -510,6 +510,25 @@ class RasterSeries:
             values *= valid[:, None]
         return ImageSeries(values, self.days[positions], valid)
 
+    def first_observation(
+        self, window: Window, grid: Grid | None = None, bands: Sequence[str] | None = None, start: int = 0
+    ) -> int | None:
+        """The first date found on which a pixel of a window was observed.
+
+        Args:
+            window: of the grid.
+            grid: as in :meth:`read`.
+            bands: likewise.
+            start: position of the date that is looked at first; from there on, and then from the beginning.
+
+        Returns:
+            Its position in :attr:`days`; None where nothing was ever observed.
+        """
+        for position in (*range(start, len(self)), *range(start)):
+            if self.read(window, grid, bands, [position]).valid.any():
+                return position
+        return None
+
     def _read_date(
         self,
         acquisition: Acquisition,

@@ -92,6 +92,23 @@ def test_windows_at_the_edge_are_smaller(root: Path) -> None:
     assert 'targets' not in dataset[0]
 
 
+def test_what_was_never_seen_is_neither_sample_nor_label(root: Path, tmp_path: Path, labels: np.ndarray) -> None:
+    images = numbers(3, 1, HEIGHT, WIDTH)
+    images[:, :, :16, :24] = 0
+    write_series(tmp_path / 's2', images, ['NDVI'], nodata=0)
+    where = dict(labels=dict(file=str(root / 'labels.tif')), sensors=dict(s2=dict(folder='s2')))
+    dataset = windows(tmp_path, **where)
+    assert len(dataset) == 8
+    expected = labels.copy()
+    expected[:16, :24] = 255
+    np.testing.assert_array_equal(assembled(dataset), expected)
+    corner = np.full_like(labels, 255)
+    corner[:5, :5] = 0
+    where['labels'] = dict(file=str(write_raster(tmp_path / 'corner.tif', corner, nodata=255)))
+    with pytest.raises(DataError, match='none of the 1 windows was observed'):
+        windows(tmp_path, **where)
+
+
 def test_splits_share_no_labelled_pixel_and_lose_none(root: Path, labels: np.ndarray) -> None:
     splits = dict(type='blocks', size=50, shares=dict(train=0.5, val=0.2, test=0.3), seed=0)
     parts = [assembled(windows(root, splits=splits, split=split)) for split in ('train', 'val', 'test')]
