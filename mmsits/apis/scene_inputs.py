@@ -53,18 +53,12 @@ class SceneReader:
         self._transforms = prediction_transforms(network.cfg)
         _refuse_missing_sensors(self._sensors, scene.sensors_info)
         self._infos = {
-            sensor: _chosen_bands(sensor, scene.sensors_info[sensor], self._wanted_bands(sensor, network, meta))
+            sensor: _chosen_bands(sensor, scene.sensors_info[sensor], wanted_bands(network.cfg, meta, sensor), meta)
             for sensor in self._sensors
         }
         self.bands, self.units = self._outputs()
         self._compare(meta)
         self.season_start = _season_start(scene.days, self._sensors, network, meta)
-
-    def _wanted_bands(self, sensor: str, network: TrainedNetwork, meta: Mapping[str, Any]) -> Sequence[str] | None:
-        """The bands to read: those of the checkpoint, unless transforms make these from others."""
-        if any(hasattr(transform, 'changed_sensors_info') for transform in self._transforms):
-            return _configured_bands(network.cfg, sensor)
-        return (meta.get('bands') or {}).get(sensor)
 
     def _outputs(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """Bands and units behind the transforms."""
@@ -141,10 +135,31 @@ def _refuse_missing_sensors(sensors: Sequence[str], held: Mapping[str, Any]) -> 
         )
 
 
-def _chosen_bands(sensor: str, held: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, Any]:
+def wanted_bands(cfg: Config, meta: Mapping[str, Any], sensor: str) -> Sequence[str] | None:
+    """The bands of a sensor to read for a network.
+
+    Args:
+        cfg: of the network.
+        meta: what is known of its training data.
+        sensor: name.
+
+    Returns:
+        The bands of the checkpoint, unless transforms make these from others: then those that the config's dataset
+        reads. None if neither says.
+    """
+    if any(hasattr(transform, 'changed_sensors_info') for transform in prediction_transforms(cfg)):
+        return _configured_bands(cfg, sensor)
+    return (meta.get('bands') or {}).get(sensor)
+
+
+def _chosen_bands(
+    sensor: str, held: Mapping[str, Any], wanted: Sequence[str] | None, meta: Mapping[str, Any]
+) -> dict[str, Any]:
     """What is read of a sensor: bands, and their unit."""
     here = tuple(held['bands'])
-    chosen = here if wanted is None else tuple(wanted)
+    # Beside what transforms add, the bands that the checkpoint knows are those of files.
+    known = [band for band in (meta.get('bands') or {}).get(sensor, ()) if band in here]
+    chosen = tuple(wanted or known or here)
     if lacking := [band for band in chosen if band not in here]:
         raise CheckpointError(
             f'sensor {sensor!r}: the network was trained on the bands {", ".join(chosen)}; of these the scene lacks '

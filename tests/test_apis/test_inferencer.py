@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from mmengine.config import Config
 
 from mmsits.apis import MapOptions, SITSInferencer
 from mmsits.apis import map_job as map_job_module
@@ -316,3 +317,43 @@ def test_reading_ahead_hands_on_errors_and_stops():
     assert [next(endless), next(endless)] == [0, 1]
     endless.close()
     assert len(made) < 10
+
+
+def changed_config(config, changes):
+    """A config with other values of some keys."""
+    cfg = Config.fromfile(str(config))
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def test_transforms_of_the_test_data_are_applied(tmp_path):
+    # The network was trained on two bands and their index; the scene has more bands, in another order.
+    index = dict(type='AddSpectralIndices', indices=dict(s2=('NDVI',)))
+    config, checkpoint = write_network(tmp_path, bands=dict(s2=('B04', 'B08', 'NDVI')), units=dict(s2='reflectance'))
+    pipeline = [index, dict(type='SamplePixels', num_pixels=2), dict(type='PackSeriesInputs')]
+    cfg = changed_config(config, {'test_dataloader.dataset.pipeline': pipeline})
+    values, days, valid = scene_of(40, 50).series['s2']
+    optical = MemoryScene({'s2': ImageSeries(values, days, valid)}, {'s2': ('B08', 'B03', 'B04')}, 'reflectance')
+    found = read(SITSInferencer(cfg, checkpoint)(optical, tmp_path / 'a', options=SMALL), 'probabilities')
+    red, infrared = values[:, 2], values[:, 0]
+    made = np.stack([red, infrared, (infrared - red) / (infrared + red)], axis=1)
+    ready = MemoryScene({'s2': ImageSeries(made, days, valid)}, {'s2': ('B04', 'B08', 'NDVI')}, 'reflectance')
+    expected = read(SITSInferencer(config, checkpoint)(ready, tmp_path / 'b', options=SMALL), 'probabilities')
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_several_networks_are_averaged(tmp_path):
+    scene, percents = scene_of(40, 50), []
+    networks = [write_network(tmp_path / str(seed), 'pixels', seed=seed) for seed in (0, 1)]
+    for seed, network in enumerate(networks):
+        result = SITSInferencer(*network)(scene, tmp_path / f'map {seed}', options=SMALL)
+        percents.append(read(result, 'probabilities').astype(float))
+    test_time = dict(flips=True, checkpoints=[str(networks[1][1])])
+    cfg = changed_config(networks[0][0], {'model.test_cfg': dict(mode='whole', test_time=test_time)})
+    mapper = SITSInferencer(cfg, networks[0][1])
+    found = read(mapper(scene, tmp_path / 'both', options=SMALL), 'probabilities').astype(float)
+    assert np.abs(found - np.mean(percents, axis=0)).max() <= 1
+    # Another second network makes another map.
+    write_network(tmp_path / '1', 'pixels', seed=2)
+    with pytest.raises(ConfigError, match='ensemble'):
+        SITSInferencer(cfg, networks[0][1])(scene, tmp_path / 'both', options=SMALL)
