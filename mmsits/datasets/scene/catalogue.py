@@ -73,9 +73,7 @@ def list_layers(
     """
     if not folder.is_dir():
         raise DataError('the folder does not exist', path=folder, hint=_near(folder))
-    parse = re.compile(pattern) if date is None else None
-    if parse is not None and 'date' not in parse.groupindex:
-        raise ValueError(f'pattern {pattern!r} has no group (?P<date>…)')
+    parse = _compiled(pattern) if date is None else None
     if table is not None:
         layers = _from_table(folder, table, date, date_format)
     elif file is not None and date is None:
@@ -83,6 +81,16 @@ def list_layers(
     else:
         layers = _from_names(folder, file, parse, pattern, date, date_format)
     return sorted(_within(layers, period, folder), key=lambda layer: (layer.day, str(layer.path), layer.number or 0))
+
+
+def _compiled(pattern: str) -> re.Pattern:
+    try:
+        parse = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f'pattern {pattern!r} is not a regular expression: {error}') from error
+    if 'date' not in parse.groupindex:
+        raise ValueError(f'pattern {pattern!r} has no group (?P<date>…)')
+    return parse
 
 
 def _near(folder: Path) -> str:

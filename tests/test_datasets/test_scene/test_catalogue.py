@@ -118,6 +118,8 @@ def test_missing_folders_tables_and_matches_are_named(tmp_path: Path) -> None:
     (tmp_path / 's2' / 'dates.csv').write_text('file,date\nimage.tif,2021-01-01\nlost.tif,2021-01-02\n')
     with pytest.raises(DataError, match=r'line 3 lists .*lost\.tif'):
         list_layers(tmp_path / 's2', table='dates.csv')
+    with pytest.raises(ValueError, match='is not a regular expression: missing'):
+        list_layers(tmp_path / 's2', pattern=r'(?P<date>\d{8}')
     with pytest.raises(ValueError, match='no group'):
         list_layers(tmp_path / 's2', pattern=r'\d{8}')
 

@@ -51,6 +51,17 @@ def test_a_season_across_the_change_is_continuous(tmp_path: Path, rule: str, tag
         np.testing.assert_array_equal(date, ground)
 
 
+def test_an_offset_that_the_provider_has_subtracted_is_not_subtracted_again(tmp_path: Path) -> None:
+    ground = numbers(12, 13)
+    tags = dict(PROCESSING_BASELINE='05.10', BOA_ADD_OFFSET='0')
+    write_raster(tmp_path / 'S2_20220204.tif', ground, ['B04'], tags=tags)
+    np.testing.assert_array_equal(read(tmp_path, offset='baseline')[0][0, 0], ground)
+    tags['BOA_ADD_OFFSET_B8'] = '-1000'
+    write_raster(tmp_path / 'S2_20220204.tif', ground, ['B04'], tags=tags)
+    with pytest.raises(DataError, match=r"its tags declare several offsets \['-1000', '0'\].*S2_20220204\.tif"):
+        read(tmp_path, offset='baseline')
+
+
 def test_the_baseline_may_stand_in_the_name(tmp_path: Path) -> None:
     ground = numbers(2, 12, 13, dtype='int32')
     for date, tag in zip(CHANGE, ('N0301', 'N0301', 'N0400', 'N0510'), strict=True):
