@@ -174,8 +174,10 @@ class ItemLabels(SceneLabels):
         self.labels = np.full(len(frame), IGNORED, np.uint8)
         self.item_splits: np.ndarray | None = None
         self.split_names: tuple[str, ...] = ()
+        # Polygons that share ground with others: only for these has to be asked whether classes agree.
+        self._contested = np.zeros(len(frame), bool)
         if self.kind == 'polygons':
-            self._report_overlaps()
+            self._find_overlaps()
         else:
             self._locate_points()
 
@@ -203,8 +205,8 @@ class ItemLabels(SceneLabels):
         shrunk = self.frame.geometry if not inner_buffer else series.to_crs(self.frame.crs)
         return np.where(gone, shapely.Polygon(), shrunk.to_numpy())
 
-    def _report_overlaps(self) -> None:
-        """Warn of polygons that cover the same ground by more than half a pixel."""
+    def _find_overlaps(self) -> None:
+        """Mark polygons that cover the same ground, and warn where it is more than half a pixel."""
         import shapely
 
         one, other = self._tree.query(self._shapes, predicate='overlaps')
@@ -214,6 +216,7 @@ class ItemLabels(SceneLabels):
         if not len(pairs):
             return
         pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+        self._contested[pairs] = True
         shared = shapely.area(shapely.intersection(self._shapes[pairs[:, 0]], self._shapes[pairs[:, 1]]))
         pairs = pairs[shared > 0.5]
         if not len(pairs):
@@ -298,10 +301,11 @@ class ItemLabels(SceneLabels):
             return np.full(window.shape, NOBODY, np.int32)
         # What is burnt later stays: from the last to the first feature of the file, so that the first has the pixel.
         first = self._rasterize(near[::-1], near[::-1], window, all_touched)
-        last = self._rasterize(near, near, window, all_touched)
-        if np.array_equal(first, last):
+        # A pixel may be touched by neighbours that share no ground.
+        contested = near if all_touched else near[self._contested[near]]
+        if not len(contested):
             return first
-        ascending = near[np.argsort(self._codes[near], kind='stable')]
+        ascending = contested[np.argsort(self._codes[contested], kind='stable')]
         highest = self._rasterize(ascending, self._codes[ascending], window, all_touched)
         lowest = self._rasterize(ascending[::-1], self._codes[ascending[::-1]], window, all_touched)
         return np.where(highest != lowest, DISPUTED, first)
@@ -350,27 +354,53 @@ class ItemLabels(SceneLabels):
         owners = self.owners(window)
         return np.where(owners >= 0, labels[np.maximum(owners, 0)], IGNORED).astype(np.uint8)
 
+    def occupied(self, windows: Sequence[Window], split: SplitNames = None) -> np.ndarray:
+        """See :class:`SceneLabels`; windows near a member that hold no certain pixel of one are looked at closely."""
+        members = self.members(split)
+        certain = np.floor(self.positions[members & self._own_position()])
+        found = np.zeros(len(windows), bool)
+        for number, window in enumerate(windows):
+            inside = certain - (window.column, window.row)
+            found[number] = ((inside >= 0) & (inside < (window.width, window.height))).all(axis=1).any()
+            if not found[number] and members[self._near(window)].any():
+                found[number] = (self.read(window, split) != IGNORED).any()
+        return found
+
+    def _own_position(self) -> np.ndarray:
+        """Features to which the pixel at their position belongs without doubt, (N,) bool."""
+        import shapely
+
+        if self.kind == 'points':
+            return np.zeros(len(self.labels), bool)
+        centres = np.floor(self.positions) + 0.5
+        return shapely.contains_xy(self._shapes, centres[:, 0], centres[:, 1]) & ~self._contested
+
     def pixels(self, progress: Progress | None = None) -> LabelPixels:
         """See :class:`SceneLabels`."""
         windows = list(block_windows(self.grid.height, self.grid.width, BLOCK))
-        listed = self.members()
-        found = [(np.zeros(0, np.int64),) * 3]
+        listed, width, size = self.members(), self.grid.width, self.grid.height * self.grid.width
+        found = [np.zeros(0, np.int64)]
         for number, window in enumerate(windows):
             if self._near(window).size:
                 owners = self.owners(window)
                 rows, columns = np.nonzero((owners >= 0) & listed[np.maximum(owners, 0)])
-                found.append((owners[rows, columns], rows + window.row, columns + window.column))
+                # Feature and place as one number, which sorts as wanted.
+                flat = (rows + window.row) * width + columns + window.column
+                found.append(owners[rows, columns] * np.int64(size) + flat)
             if progress is not None:
                 progress(number + 1, len(windows))
-        features, rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.lexsort((columns, rows, features))
-        features, first = np.unique(features[order], return_index=True)
-        offsets = np.append(first, len(order)).astype(np.int64)
+        keys = np.concatenate(found)
+        del found
+        keys.sort()
+        owner = (keys // size).astype(np.int32)
+        keys %= size
+        features, first = np.unique(owner, return_index=True)
+        offsets = np.append(first, len(keys)).astype(np.int64)
         return LabelPixels(
             features.astype(np.int64),
             offsets,
-            rows[order].astype(np.int32),
-            columns[order].astype(np.int32),
+            (keys // width).astype(np.int32),
+            (keys % width).astype(np.int32),
             self.labels[features],
             np.full(len(features), -1, np.int8) if self.item_splits is None else self.item_splits[features],
         )
