@@ -210,8 +210,8 @@ def select_classes(names: Sequence[str], candidates: Sequence[str], min_parcels:
 def palette_of(classes: Sequence[str]) -> list[tuple[int, int, int]]:
     """A colour for each class, no two alike.
 
-    Names of crops in :data:`PALETTE` have theirs, however they are written ('Winter barley', 'winter_barley'); then come
-    :data:`MORE_COLOURS`, and as many others as needed, each as different as possible from those before.
+    Names of crops in :data:`PALETTE` have theirs, however they are written ('Winter barley', 'winter_barley'). Then
+    come :data:`MORE_COLOURS`, and as many others as needed, each as different as possible from those before.
 
     Args:
         classes: K names.
