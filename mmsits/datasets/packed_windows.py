@@ -143,7 +143,7 @@ class PackedWindows(SeriesDataset):
 
     def label_map(self, index: int) -> np.ndarray:
         """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
-        return self._read_labels({**self.get_data_info(index), 'ignored_labels': self.ignored_labels})
+        return self._read_labels(self.label_info(index))
 
     def _label_path(self, number: int) -> Path:
         return self.folder / 'labels' / f'{number}.npy'

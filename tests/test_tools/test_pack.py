@@ -118,6 +118,20 @@ def test_packed_windows_are_the_same_samples(base, runs, pipeline):
 
 
 @pytest.mark.slow
+def test_packed_windows_speak_a_nomenclature_as_the_scene_does(base, runs):
+    codes = dict(wheat='3301010100', maize='3301060000', grass='3302000000')
+    options = dict(nomenclature=dict(level=3), code_list=codes)
+    scene = open_scene(base, **WINDOWS, **options)
+    packed = PackedWindows(str(base / 'windows'), pipeline=PACK, **options)
+    assert scene.metainfo['classes'] == packed.metainfo['classes'] != ('grass', 'maize', 'wheat')
+    same_samples(scene, packed)
+    for dataset in (scene, packed):
+        labels = np.concatenate([np.asarray(dataset[i]['targets']).ravel() for i in range(len(dataset))])
+        counted = count_classes(dataset, len(scene.metainfo['classes']), max_samples=None)
+        np.testing.assert_array_equal(counted, np.bincount(labels[labels != 255], minlength=len(counted)))
+
+
+@pytest.mark.slow
 def test_packed_parcels_are_the_same_samples(base, runs):
     import yaml
 

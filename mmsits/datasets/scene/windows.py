@@ -218,8 +218,8 @@ class SceneWindows(SeriesDataset):
 
     def label_map(self, index: int) -> np.ndarray:
         """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
-        info = self.get_data_info(index)
-        return self._read_labels(Window(*info['window']), {**info, 'ignored_labels': self.ignored_labels})
+        info = self.label_info(index)
+        return self._read_labels(Window(*info['window']), info)
 
     def _read_labels(self, window: Window, info: Mapping[str, Any]) -> np.ndarray:
         assert self.scene_labels is not None
