@@ -23,6 +23,8 @@ from .splits import open_labels, report_coverage
 
 STATISTICS_PIXELS = 100_000
 """From how many pixels of the training set mean and standard deviation are measured."""
+MANY_PIXELS = 2_000_000
+"""From how many single pixels on a dataset warns: each costs about a kilobyte of memory and some microseconds."""
 GEOMETRY = Sensor(('perimeter', 'area', 'perimeter/area', 'cover'), 'm, m², 1/m, share')
 
 
@@ -317,6 +319,13 @@ class ScenePixels(_SceneSeries):
         if self.pixels_per_class is not None:
             kinds = pixels.splits.astype(np.int64) * 256 + pixels.labels
             kept = kept[_spread(kinds[group[kept]], self.pixels_per_class)]
+        if len(kept) > MANY_PIXELS:
+            print_log(
+                f'{len(kept)} labelled pixels are very many samples, and neighbours are alike: take some of them with '
+                'pixels_per_parcel=… or pixels_per_class=…',
+                'current',
+                logging.WARNING,
+            )
         if len(kept) == len(group):
             return pixels
         present, counts = np.unique(group[kept], return_counts=True)
