@@ -166,13 +166,11 @@ def run(task: Task, folder: Path, options: Mapping[str, Any] | None = None) -> d
 
 
 def _baseline(task: Task, train: Any, test: Any) -> np.ndarray:
-    """Random forest or linear model on the series as they are, irregular ones every ten days.
+    """Random forest or linear model on the dates as they are, irregular series every ten days.
 
     A band that a series lacks altogether is 0, as in the published figures of these tables.
     """
-    grid = pixel_baselines.common_grid(train)
-    if grid is None:
-        grid = np.arange(0, 361, 10)
+    grid = None if pixel_baselines.share_dates(train) else np.arange(0, 361, 10)
     fitted, scored = (pixel_baselines.pixel_table(part, grid) for part in (train, test))
     model = pixel_baselines.random_forest(300, task.seed) if task.method == 'forest' else pixel_baselines.linear_model()
     model.fit(np.nan_to_num(fitted.features), fitted.labels)
@@ -274,6 +272,9 @@ def main(arguments: argparse.Namespace) -> None:
     waiting = [] if arguments.only_table else [task for task in tasks if not (results / f'{task.name}.json').is_file()]
     started = time.perf_counter()
     for number, task in enumerate(waiting, 1):
+        # Another process may have done it meanwhile.
+        if (results / f'{task.name}.json').is_file():
+            continue
         record = run(task, arguments.folder)
         write_atomically(results / f'{task.name}.json', json.dumps(record, indent=1).encode())
         passed = (time.perf_counter() - started) / 60
