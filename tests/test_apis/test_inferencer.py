@@ -158,6 +158,9 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, kind, fields, mo
     assert not (tmp_path / 'parts' / 'parcels.gpkg').exists()
     # A file that was being written when the process died.
     (tmp_path / 'parts' / 'tiles' / '.00000002.npz.mmsits-999999999.tmp').write_bytes(b'half')
+    rasters = [] if kind == 'parcels' else ['.classes.plain.tif', '.classes.cog.tif.ovr.tmp']
+    for name in (*rasters, '.parcels.partial.gpkg', '.parcels.partial.gpkg-journal'):
+        (tmp_path / 'parts' / name).write_bytes(b'half')
     result = mapper(scene, tmp_path / 'parts', parcels=fields, options=options)
     assert (result.resumed, result.tiles) == (2, 4)
     assert contents(tmp_path / 'whole') == contents(tmp_path / 'parts')
