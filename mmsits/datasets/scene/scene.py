@@ -131,8 +131,8 @@ def open_series(
     date: str | None = None,
     date_format: str | None = None,
     period: Sequence[str] | None = None,
-    bands: Sequence[str] | None = None,
-    band_names: Sequence[str] | None = None,
+    bands: str | Sequence[str] | None = None,
+    band_names: str | Sequence[str] | None = None,
     unit: str = '1',
     scale: Any = None,
     offset: Any = None,
@@ -181,8 +181,8 @@ def open_series(
     series = RasterSeries(
         name,
         layers,
-        bands,
-        band_names,
+        _listed(bands),
+        _listed(band_names),
         unit,
         RadiometryRule(scale, offset, nodata),
         resampling,
@@ -193,6 +193,11 @@ def open_series(
     if masks is not None:
         masks.check_days(series.days, name)
     return series
+
+
+def _listed(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Names of bands; a single one, as the command line gives it, is a list of one and not of its letters."""
+    return (names,) if isinstance(names, str) else names
 
 
 def open_clouds(

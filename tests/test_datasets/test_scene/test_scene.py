@@ -45,6 +45,11 @@ def test_sensors_with_grids_and_dates_of_their_own_are_read_on_one(root: Path) -
     assert list(scene.read(Window(0, 0, 2, 2), sensors=['s1'])) == ['s1']
 
 
+def test_a_single_band_may_be_named_without_a_list(root: Path) -> None:
+    scene = open_scene(dict(sensors=dict(dem=dict(SENSORS['dem'], band_names='height', bands='height'))), root)
+    assert scene.sensors_info['dem']['bands'] == ('height',)
+
+
 def test_the_grid_is_that_of_a_sensor_a_file_or_of_bounds(root: Path) -> None:
     def grid(wanted: object) -> Grid:
         return open_scene(dict(sensors=SENSORS, grid=wanted), root).grid
