@@ -149,7 +149,7 @@ def test_grids_may_be_turned(fields):
     from mmsits.datasets.scene.grid import Grid
 
     scene = scene_of(90, 110)
-    turned = Grid(scene.grid.crs, scene.grid.transform * Affine.rotation(20, (40, 60)), 90, 110)
+    turned = Grid(scene.grid.crs, scene.grid.transform @ Affine.rotation(20, (40, 60)), 90, 110)
     parcels, sums = ParcelFile(fields, turned), None
     sums = ParcelSums(parcels, 1)
     sums.add(Strip(turned.window, np.ones((1, 90, 110), np.float32), np.ones((90, 110), bool)))
