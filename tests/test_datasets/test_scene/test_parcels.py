@@ -285,7 +285,7 @@ def test_parcels_that_were_never_seen_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [
-        (dict(labels=dict(file='labels.tif'), splits=None), DataError, r"does not say where parcels end.*samples='windows'"),
+        (dict(labels=dict(file='labels.tif'), splits=None), DataError, r"where parcels end.*samples='windows'"),
         (dict(labels=None), ValueError, r'labels=dict\(.*are needed'),
         (dict(labels=dict(file='fields.gpkg', column='crop', inner_buffer=60)), DataError, 'no pixel of the scene'),
         (dict(split='dev'), ValueError, r"no split \['dev'\]"),
