@@ -332,7 +332,7 @@ def _read_warped(
     warped = _HANDLES.get(key, lambda: _open_warped(source, grid, resampling))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
-    # With nodata each band has its own; without, a band more says where the file reaches.
+    # With nodata each band has its own; without, a last band says where the file reaches.
     wanted = list(indexes) if nodata is not None else [*indexes, warped.count]
     read = warped.read(wanted, window=rectangle, out_dtype=source.header.dtype)
     values[:, rows, columns] = read[: len(indexes)]
@@ -346,10 +346,8 @@ def _open_warped(source: Source, grid: Grid, resampling: str) -> tuple[Any, Any]
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
-    nodata = source.radiometry.nodata
     file = rasterio.open(source.path)
     column_scale, row_scale = _pixel_ratio(source.header.grid, grid)
-    covered = dict(add_alpha=True) if nodata is None else dict(src_nodata=nodata, nodata=nodata)
     warped = WarpedVRT(
         file,
         src_crs=source.header.grid.crs,
@@ -364,9 +362,19 @@ def _open_warped(source: Source, grid: Grid, resampling: str) -> tuple[Any, Any]
         # GDAL would choose the width of the kernel anew for each window that is read.
         XSCALE=str(min(column_scale, 1.0)),
         YSCALE=str(min(row_scale, 1.0)),
-        **covered,
+        **_covered(file, source.radiometry.nodata),
     )
     return warped, file
+
+
+def _covered(file: Any, nodata: float | None) -> dict[str, Any]:
+    """Options that make a warped file say where it observed: by its nodata, or by a last band."""
+    from rasterio.enums import ColorInterp
+
+    if nodata is not None:
+        return dict(src_nodata=nodata, nodata=nodata)
+    # Unless it is denied, GDAL takes the number that the file declares, though the config says that it is none.
+    return dict(src_nodata=None, add_alpha=ColorInterp.alpha not in file.colorinterp)
 
 
 def _pixel_ratio(source: Grid, grid: Grid) -> tuple[float, float]:

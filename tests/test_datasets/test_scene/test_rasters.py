@@ -152,6 +152,27 @@ def test_a_mask_in_the_file_says_where_it_observed(tmp_path: Path, pixel: int) -
     assert opened(tmp_path, nodata='none', resampling='nearest').read(Window(0, 0, 20, 20)).valid.all()
 
 
+@pytest.mark.parametrize('pixel', [10, 5, 7])
+def test_a_number_that_is_not_nodata_is_an_observation_also_where_it_is_aligned(tmp_path: Path, pixel: int) -> None:
+    image = numbers(1, 20, 20)
+    image[0, 5:15, 5:15] = 0
+    write_raster(tmp_path / '20210405.tif', image, ['NDVI'], nodata=0)
+    grid = Grid(CRS.from_epsg(32631), transform(pixel=pixel), 196 // pixel, 196 // pixel)
+    values, _, valid = opened(tmp_path, nodata='none', resampling='nearest').read(grid.window, grid)
+    assert valid.all()
+    assert (values == 0).any()
+
+
+def test_an_alpha_band_says_where_an_aligned_file_observed(tmp_path: Path) -> None:
+    image = numbers(2, 20, 20, dtype='uint16')
+    image[1] = np.where(np.arange(20) < 10, 0, 65535)
+    write_raster(tmp_path / '20210405.tif', image, ['NDVI', 'alpha'], alpha='YES')
+    grid = Grid(CRS.from_epsg(32631), transform(pixel=7), 28, 28)
+    valid = opened(tmp_path, bands=['NDVI'], resampling='nearest').read(grid.window, grid).valid[0]
+    assert not valid[:, :13].any()
+    assert valid[:, 16:].all()
+
+
 def test_complex_numbers_are_refused(tmp_path: Path) -> None:
     write_raster(tmp_path / '20210405.tif', numbers(1, 9, 9).astype('complex64'), ['VV'])
     with pytest.raises(DataError, match=r'complex numbers \(complex64\).*20210405\.tif'):
