@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from mmsits.apis.domains import load_network
-from mmsits.apis.map_job import MapJob, MapOptions, Progress
+from mmsits.apis.map_job import MapJob, MapOptions, Progress, map_files, map_outputs
 from mmsits.apis.map_manifest import MapManifest, digest_of
 from mmsits.apis.map_scores import parcel_targets
 from mmsits.apis.parcel_predictor import ParcelPredictor
@@ -203,7 +203,10 @@ class SITSInferencer:
         reader = SceneReader(scene, self.network, self.meta)
         file = None if parcels is None else ParcelFile(parcels, scene.grid, layer)
         predictor = self._predictor(reader, file, options)
-        manifest = MapManifest(out, self._description(reader, file, options), overwrite)
+        outputs = map_outputs(map_files(options, self.kind == 'parcels', file is not None).values())
+        if parcels is not None and Path(parcels).resolve() in [(Path(out) / name).resolve() for name in outputs]:
+            raise ConfigError(f'{parcels} would be overwritten by the map of it: give another folder')
+        manifest = MapManifest(out, self._description(reader, file, options), overwrite, outputs)
         if not manifest.complete:
             check_values(reader, self.network)
         return MapJob(reader, self._runner, predictor, self.classes, self.palette, file, options, manifest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +51,35 @@ class MapOptions(NamedTuple):
     pixels_per_parcel: int = 4096
 
 
+def map_files(options: MapOptions, of_parcels: bool, with_parcels: bool) -> dict[str, str]:
+    """Names of the files of a map, by kind.
+
+    Args:
+        options: of the map.
+        of_parcels: whether the network classifies parcels, and no pixels.
+        with_parcels: whether parcels are given.
+    """
+    names = {}
+    if not of_parcels:
+        names = {'classes': CLASS_MAP, 'confidence': CONFIDENCE_MAP}
+        if options.probabilities:
+            names['probabilities'] = PROBABILITY_MAP
+    return names | ({'parcels': PARCELS} if with_parcels else {})
+
+
+def map_outputs(files: Iterable[str]) -> list[str]:
+    """Names of all that may be written for a map: its files, what lies beside them, scores.
+
+    Args:
+        files: from `map_files`.
+    """
+    files = list(files)
+    beside = [Path(name).with_suffix('.qml').name for name in files]
+    # Programs that show a raster keep its statistics there.
+    beside += [f'{name}.aux.xml' for name in files if name.endswith('.tif')]
+    return [*files, *beside, *SCORES.values()]
+
+
 class MapJob:
     """One scene on its way to one map.
 
@@ -93,13 +122,7 @@ class MapJob:
     @property
     def files(self) -> dict[str, Path]:
         """The files of the map, by kind."""
-        names = {'classes': CLASS_MAP, 'confidence': CONFIDENCE_MAP, 'probabilities': PROBABILITY_MAP}
-        if self._of_parcels:
-            names = {}
-        elif not self._options.probabilities:
-            del names['probabilities']
-        if self.parcels is not None:
-            names['parcels'] = PARCELS
+        names = map_files(self._options, self._of_parcels, self.parcels is not None)
         return {kind: self.manifest.folder / name for kind, name in names.items()}
 
     def run(self, progress: Progress) -> int:
@@ -110,8 +133,8 @@ class MapJob:
         """
         if self.manifest.complete:
             return len(self.tiles)
-        finished = [number for number in range(len(self.tiles)) if self.manifest.has(number)]
-        todo = [number for number in range(len(self.tiles)) if number not in set(finished)]
+        finished = {number for number in range(len(self.tiles)) if self.manifest.has(number)}
+        todo = [number for number in range(len(self.tiles)) if number not in finished]
         steps = [self._predictor.steps(tile) for tile in self.tiles]
         before = sum(steps[number] for number in finished)
         self._predict(todo, self.manifest.save, lambda done: progress('predicting', before + done, sum(steps)))

@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmsits.apis import MapOptions, SITSInferencer
 from mmsits.apis import map_job as map_job_module
+from mmsits.apis.map_manifest import TILES
 from mmsits.apis.scene_predictors import read_ahead
 from mmsits.datasets.errors import DataError
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
@@ -157,14 +158,14 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, kind, fields, mo
             mapper(scene, tmp_path / 'parts', parcels=fields, options=options)
     assert not (tmp_path / 'parts' / 'parcels.gpkg').exists()
     # A file that was being written when the process died.
-    (tmp_path / 'parts' / 'tiles' / '.00000002.npz.mmsits-999999999.tmp').write_bytes(b'half')
+    (tmp_path / 'parts' / TILES / '.00000002.npz.mmsits-999999999.tmp').write_bytes(b'half')
     rasters = [] if kind == 'parcels' else ['.classes.plain.tif', '.classes.cog.tif.ovr.tmp']
     for name in (*rasters, '.parcels.partial.gpkg', '.parcels.partial.gpkg-journal'):
         (tmp_path / 'parts' / name).write_bytes(b'half')
     result = mapper(scene, tmp_path / 'parts', parcels=fields, options=options)
     assert (result.resumed, result.tiles) == (2, 4)
     assert contents(tmp_path / 'whole') == contents(tmp_path / 'parts')
-    assert not (tmp_path / 'parts' / 'tiles').exists()
+    assert not (tmp_path / 'parts' / TILES).exists()
 
 
 def test_a_finished_map_is_not_made_again(tmp_path, monkeypatch):
@@ -187,6 +188,23 @@ def test_a_map_of_something_else_is_not_mixed_with(tmp_path):
     before = contents(tmp_path / 'map')
     other(scene, tmp_path / 'map', options=SMALL, overwrite=True)
     assert contents(tmp_path / 'map')['classes.tif'] != before['classes.tif']
+
+
+def test_overwriting_leaves_nothing_of_the_other_map(tmp_path, fields):
+    mapper, scene = inferencer(tmp_path), scene_of(40, 40)
+    mapper(scene, tmp_path / 'map', parcels=fields, options=SMALL)
+    (tmp_path / 'map' / 'notes.txt').write_text('mine')
+    less = SMALL._replace(probabilities=False)
+    mapper(scene, tmp_path / 'map', options=less, overwrite=True)
+    mapper(scene, tmp_path / 'new', options=less)
+    assert set(contents(tmp_path / 'map')) == {*contents(tmp_path / 'new'), 'notes.txt'}
+
+
+def test_parcels_are_not_overwritten_by_their_map(tmp_path, fields):
+    (tmp_path / 'map').mkdir()
+    own = fields.rename(tmp_path / 'map' / 'parcels.gpkg')
+    with pytest.raises(ConfigError, match='would be overwritten'):
+        inferencer(tmp_path)(scene_of(90, 110), tmp_path / 'map', parcels=own, options=SMALL, overwrite=True)
 
 
 def test_verifying_finds_what_came_out_otherwise(tmp_path):
@@ -279,7 +297,7 @@ def test_a_scene_that_is_all_cloud(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / 'map').write_text('a file, not a folder')
-    with pytest.raises(DiskWriteError, match='give another folder'):
+    with pytest.raises(DiskWriteError, match='this is a file: give another folder'):
         inferencer(tmp_path)(scene_of(40, 40), tmp_path / 'map')
 
 
