@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from mmsits.datasets.errors import DataError, iso_day
 
-from .grid import Grid, Window, block_windows
+from .grid import Grid, Window, block_windows, bounds_in
 from .rasters import RasterSeries, Source, read_source
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ LEAST_VALUES = 50
 """From fewer values nothing is concluded about the unit."""
 BLOCK = 512
 """Side of the blocks in which a scene is searched for a pixel that was ever seen."""
+SCATTERED = 4
+"""From how many times the pixels of the files on the grid that holds them all is called too large."""
 
 _warned: set[str] = set()
 
@@ -37,7 +39,7 @@ _warned: set[str] = set()
 def check_scene(scene: Scene) -> None:
     """Look at a sample of the pixels of every sensor.
 
-    Warned of: a border of one number where no nodata is declared; a scale or offset that a file declares and the config
+    Warned of: files that fill little of the sensor's grid; a border of one number where no nodata is declared; a scale or offset that a file declares and the config
     does not mention; values of dB without a negative one.
 
     Args:
@@ -47,10 +49,32 @@ def check_scene(scene: Scene) -> None:
         DataError: if the values cannot have the declared unit; if no pixel was ever seen: all cloud, or all nodata.
     """
     for series in scene.sensors.values():
+        warn_of_scattered_files(series)
         warn_of_undeclared_scale(series)
         warn_of_borders(series)
         refuse_hidden(series, scene.grid)
         check_unit(series, scene.grid)
+
+
+def warn_of_scattered_files(series: RasterSeries) -> None:
+    """Warn where the grid that holds all files is much larger than the largest of them; than all tiles together."""
+    sizes = [_pixels_on(grid, series.grid) for grid in {source.header.grid for source in series.sources}]
+    filled = sum(sizes) if series.same_day == 'merge' else max(sizes)
+    height, width = series.grid.shape
+    if height * width > SCATTERED * filled:
+        what = 'all tiles together' if series.same_day == 'merge' else 'the largest file'
+        _warn(
+            f'{series.name}: the grid that holds all files has {height} × {width} pixels, '
+            f'{height * width / filled:.0f} times as many as {what}. Look whether all files belong to one area; '
+            'else choose the `grid` of the scene.'
+        )
+
+
+def _pixels_on(grid: Grid, other: Grid) -> float:
+    """How many pixels of another grid the extent of a grid holds."""
+    left, bottom, right, top = bounds_in(grid, other.crs)
+    column_size, row_size = other.pixel_size
+    return (right - left) * (top - bottom) / (column_size * row_size)
 
 
 def warn_of_undeclared_scale(series: RasterSeries) -> None:

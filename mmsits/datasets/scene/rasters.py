@@ -433,7 +433,7 @@ class RasterSeries:
 
     Raises:
         DataError: if a file cannot be opened or does not say where it lies; a band is missing on a date; a date occurs
-            twice.
+            twice; a file lies apart from the others.
         ValueError: if an option is unknown.
     """
 
@@ -453,7 +453,7 @@ class RasterSeries:
         if same_day not in SAME_DAY:
             raise ValueError(f'same_day must be one of {SAME_DAY}, got {same_day!r}')
         _check_resampling(resampling)
-        self.name, self.unit, self.resampling, self.clouds = name, unit, resampling, clouds
+        self.name, self.unit, self.resampling, self.same_day, self.clouds = name, unit, resampling, same_day, clouds
         rule = radiometry or RadiometryRule()
         layers = _wanted(layers, bands)
         headers = {layer.path: read_header(layer.path, crs) for layer in layers}
@@ -463,9 +463,10 @@ class RasterSeries:
         used = [source for source in sources if source is not None]
         self.days = np.array([acquisition.day for acquisition in self.acquisitions], np.int32)
         self.dtype = common_type([s.header.dtype for s in used], [s.radiometry for s in used])
-        self.grid = _common_grid([source.header.grid for source in used])
         if resampling == 'none':
-            _refuse_other_grids(used, self.grid)
+            _refuse_other_grids(used, _finest([source.header.grid for source in used]))
+        _refuse_apart(self.acquisitions, same_day)
+        self.grid = _common_grid([source.header.grid for source in used])
 
     @property
     def sources(self) -> list[Source]:
@@ -709,10 +710,61 @@ def _bands_of(tile: Sequence[Source]) -> set[str]:
     return {band for source in tile for band in source.bands}
 
 
+def _finest(grids: Sequence[Grid]) -> Grid:
+    """The first grid with the smallest pixels."""
+    return min(grids, key=lambda grid: grid.pixel_size[0] * grid.pixel_size[1] * _metres(grid) ** 2)
+
+
+def _refuse_apart(acquisitions: Sequence[Acquisition], same_day: str) -> None:
+    """Refuse files that lie apart from most of a sensor's files: one grid for all would be mostly empty, and huge.
+
+    Files lie together that overlap, or do so with files between; tiles also where they leave a gap of one tile.
+    """
+    dated = [(date.day, source) for date in acquisitions for tile in date.tiles for source in tile]
+    grids = list(dict.fromkeys(source.header.grid for _, source in dated))
+    if len(grids) == 1:
+        return
+    part_of_grid = dict(zip(grids, _connected(grids, 1.1 if same_day == 'merge' else 0.0), strict=True))
+    part_of_file = np.array([part_of_grid[source.header.grid] for _, source in dated])
+    largest = int(np.bincount(part_of_file).argmax())
+    apart = np.flatnonzero(part_of_file != largest)
+    if not len(apart):
+        return
+    (day, odd), (_, other) = dated[apart[0]], dated[int(np.argmax(part_of_file == largest))]
+    bounds, others = odd.header.grid, other.header.grid
+    raise DataError(
+        f'the raster does not overlap the other files of the sensor: it covers {_rounded(bounds.bounds)} in '
+        f'{bounds.crs.to_string()[:60]}, {other.path.name} {_rounded(others.bounds)} in {others.crs.to_string()[:60]} '
+        f'(left, bottom, right, top); {len(apart)} of {len(dated)} files lie apart',
+        path=odd.path,
+        day=day,
+        hint="Take it away or correct its CRS; neighbouring tiles are put together with same_day='merge'; other areas "
+        'are scenes of their own.',
+    )
+
+
+def _connected(grids: Sequence[Grid], reach: float) -> np.ndarray:
+    """Number of the group of each grid, (N,): those of a group overlap, or come as near as `reach` times their size."""
+    from scipy.sparse.csgraph import connected_components
+
+    crs = _finest(grids).crs
+    # What cannot be brought to the CRS has infinite bounds, and overlaps nothing.
+    left, bottom, right, top = np.array([bounds_in(grid, crs) for grid in grids]).T
+    with np.errstate(invalid='ignore'):
+        wide, high = reach * (right - left)[:, None], reach * (top - bottom)[:, None]
+        across = (left[:, None] - wide < right) & (left < right[:, None] + wide)
+        along = (bottom[:, None] - high < top) & (bottom < top[:, None] + high)
+    return connected_components(across & along, directed=True, connection='weak')[1]
+
+
+def _rounded(bounds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value, 3) for value in bounds)
+
+
 def _common_grid(grids: Sequence[Grid]) -> Grid:
     """The grid that holds all of a sensor's files: that of the first with the smallest pixels, made larger."""
     distinct = list(dict.fromkeys(grids))
-    finest = min(distinct, key=lambda grid: grid.pixel_size[0] * grid.pixel_size[1] * _metres(grid) ** 2)
+    finest = _finest(distinct)
     if len(distinct) == 1:
         return finest
     corners = []

@@ -9,7 +9,7 @@ import rasterio
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.scene import checks, open_scene
 from mmsits.datasets.scene.checks import find_borders
-from tests.helpers.scene_files import DATES, numbers, write_raster, write_series
+from tests.helpers.scene_files import DATES, numbers, transform, write_raster, write_series
 
 SIDE = 80
 
@@ -57,6 +57,14 @@ def test_a_narrow_frame_is_reported_too(tmp_path: Path, warnings: list[str]) -> 
     write_series(tmp_path / 's1', images, ['VV', 'VH'])
     look(tmp_path)
     assert 'nothing but -999; so it is in 12 corners' in warnings[0]
+
+
+def test_files_that_fill_little_of_their_grid_are_reported(tmp_path: Path, warnings: list[str]) -> None:
+    for number in range(6):
+        path = tmp_path / 's1' / f'2021040{number + 1}.tif'
+        write_raster(path, numbers(2, 20, 20), ['VV', 'VH'], where=transform(19 * number, 19 * number))
+    look(tmp_path)
+    assert '115 × 115 pixels, 33 times as many as the largest file' in warnings[0]
 
 
 @pytest.mark.parametrize('nodata', [0, 'none'])

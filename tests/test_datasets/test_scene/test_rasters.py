@@ -297,6 +297,30 @@ def test_tiles_of_two_zones_are_merged(tmp_path: Path) -> None:
     assert set(values[0, 0][valid[0]].tolist()) == {7}
 
 
+@pytest.mark.parametrize('same_day', ['refuse', 'merge'])
+@pytest.mark.parametrize(
+    ('crs', 'where'),
+    [('EPSG:32631', transform(0, 40_000)), ('EPSG:32632', transform()), ('EPSG:2154', Affine(10, 0, 0, 0, -10, 1e6))],
+)
+def test_a_file_that_lies_apart_is_refused(tmp_path: Path, same_day: str, crs: str, where: Affine) -> None:
+    write_series(tmp_path, numbers(3, 1, 8, 8), ['NDVI'])
+    write_raster(tmp_path / '20210301.tif', numbers(1, 8, 8), ['NDVI'], crs, where)
+    with pytest.raises(DataError, match=r'does not overlap the other files.*1 of 4 files.*20210301\.tif'):
+        opened(tmp_path, same_day=same_day)
+
+
+def test_images_that_overlap_by_others_and_neighbouring_tiles_lie_together(tmp_path: Path) -> None:
+    for date, column in zip(DATES, (0, 12, 6), strict=True):
+        write_raster(tmp_path / 'a' / f'{date}.tif', numbers(1, 8, 8), ['NDVI'], where=transform(0, column))
+    assert opened(tmp_path / 'a').grid.shape == (8, 20)
+    for name, column in (('A', 0), ('B', 8), ('C', 24)):
+        write_raster(tmp_path / 'b' / f'20210405_{name}.tif', numbers(1, 8, 8), ['NDVI'], where=transform(0, column))
+    assert opened(tmp_path / 'b', same_day='merge').grid.shape == (8, 32)
+    write_raster(tmp_path / 'a' / '20210601.tif', numbers(1, 8, 8), ['NDVI'], where=transform(0, 20))
+    with pytest.raises(DataError, match=r"same_day='merge'"):
+        opened(tmp_path / 'a')
+
+
 def test_files_without_crs_or_place_are_refused(tmp_path: Path) -> None:
     write_raster(tmp_path / 'a' / '20210405.tif', numbers(6, 6), crs=None)
     with pytest.raises(DataError, match=r'coordinate reference system.*20210405\.tif.*gdal_edit'):
