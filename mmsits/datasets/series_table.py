@@ -208,7 +208,7 @@ def _read_arrays(path: Path, reading: _Reading) -> SeriesTable:
         _refuse_repeated(series, series[order], days[order], path)
         values, days = _fill(series, days[order], values[order])
     else:
-        days = _array_days(arrays, reading, values.shape[:2], path)
+        values, days = _in_order(values, _array_days(arrays, reading, values.shape[:2], path), path)
     count = len(values)
     classes = _texts(arrays, names['classes'])
     labels = _array_labels(arrays, names['series_label'], classes, count, path)
@@ -218,6 +218,17 @@ def _read_arrays(path: Path, reading: _Reading) -> SeriesTable:
     held = {names[name] for name in ('values', 'classes', 'series_label', 'date', 'day_of_year', 'bands', 'offset')}
     others = {key: array for key, array in arrays.items() if key not in held and array.shape == (count,)}
     return SeriesTable(path, ids, bands, values, days, labels, classes, others, lengths, reading.missing)
+
+
+def _in_order(values: np.ndarray, days: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Values (N,T,C) and days (N,T) of each series in the order of time; a day may come again only without a value."""
+    if (np.diff(days, axis=1) < 0).any():
+        order = np.argsort(days, axis=1, kind='stable')
+        values, days = np.take_along_axis(values, order[..., None], 1), np.take_along_axis(days, order, 1)
+    known = np.isfinite(values).any(axis=2)
+    series = np.nonzero(known)[0]
+    _refuse_repeated(series, series, days[known], path)
+    return values, days
 
 
 def _with_gaps(values: np.ndarray, missing_value: float | None) -> np.ndarray:

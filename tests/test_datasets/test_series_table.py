@@ -162,6 +162,7 @@ def test_a_bad_table_is_named(folder, old, new, message):
         (dict(y=np.array([0, 1, 9, 0, 1, 2])), r'label 9 is none of the 3 classes.*sample 2'),
         (dict(y=np.array([0, 1])), r'must hold 6 labels'),
         (dict(doy=np.array([1, 2])), r'the dates are \(6, 2\), the series \(6, 5\)'),
+        (dict(doy=np.array([1, 17, 33, 17, 65])), r'the date occurs twice in a series; 6 such.*sample 0.*2011-01-17'),
         (dict(x=np.zeros(3)), r'must be \(N,T\)'),
         (dict(x=np.zeros((6, 5, 3))), r'2 bands are named, the file has 3'),
     ],
@@ -172,6 +173,27 @@ def test_bad_arrays_are_named(folder, changes, message):
     np.savez(folder / 'fields.npz', **arrays)
     with pytest.raises(DataError, match=message):
         open_npz(folder)
+
+
+@pytest.mark.parametrize('missing', ['mask', 'interpolate'])
+def test_arrays_need_not_be_in_the_order_of_time(folder, missing):
+    with np.load(folder / 'fields.npz') as held:
+        arrays = dict(held)
+    expected = open_npz(folder, missing=missing).table
+    order = np.array([3, 0, 4, 1, 2])
+    np.savez(folder / 'fields.npz', **{**arrays, 'x': arrays['x'][:, order], 'doy': arrays['doy'][order]})
+    found = open_npz(folder, missing=missing).table
+    for name in ('values', 'days', 'exists'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_day_may_come_again_where_it_has_no_value(folder):
+    with np.load(folder / 'fields.npz') as held:
+        arrays = dict(held)
+    arrays['x'][:, 3:] = np.nan
+    arrays['doy'][3:] = arrays['doy'][2]
+    np.savez(folder / 'fields.npz', **arrays)
+    assert dates(open_npz(folder)[0]) == ['2011-01-01', '2011-01-17', '2011-02-02']
 
 
 def test_missing_and_damaged_files_are_named(folder):

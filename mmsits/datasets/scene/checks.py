@@ -39,8 +39,8 @@ _warned: set[str] = set()
 def check_scene(scene: Scene) -> None:
     """Look at a sample of the pixels of every sensor.
 
-    Warned of: files that fill little of the sensor's grid; a border of one number where no nodata is declared; a scale or offset that a file declares and the config
-    does not mention; values of dB without a negative one.
+    Warned of: files that fill little of the sensor's grid; a border of one number that is not declared as nodata; a
+    scale or offset that a file declares and the config does not mention; values of dB without a negative one.
 
     Args:
         scene: the scene.
