@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ FOLDER = 'packed'
 """Name of the store's folder within that of the domain."""
 VERSION = 1
 JOURNAL = 'journal.json'
+_MARKS = {'store.json': 'metadata', JOURNAL: 'metadata'}
 FLUSH_EVERY = 64 * 2**20
 """Bytes between two notes of how far packing has come."""
 
@@ -219,12 +220,14 @@ def pack_parcels(
         Path of the store.
 
     Raises:
-        DataError: if a parcel cannot be read; what was packed before it is kept.
+        DataError: if a parcel cannot be read (what was packed before it is kept), or a folder that is no store is where
+            the store should be.
     """
     final = Path(folder) / FOLDER
     if is_packed(folder) and not overwrite:
         _refuse_other(final, fingerprint(source.table) + origin)
         return final
+    refuse_foreign(final, _MARKS)
     part = final.with_name(FOLDER + '.part')
     offsets = np.concatenate([[0], np.cumsum(source.sizes)]).astype(np.int64)
     shape = (int(offsets[-1]), len(source.table.days), source.bands)
@@ -282,8 +285,11 @@ def _resume(part: Path, metadata: str, shape: tuple[int, int, int], source: Doma
             return int(note['done'])
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    refuse_foreign(part, _MARKS, (JOURNAL + '.tmp',))
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    # Before the files are there in full: says whose folder this is, and that nothing is to be gone on from.
+    _note(part, metadata, None)
     np.lib.format.open_memmap(part / 'values.npy', 'w+', source.dtype, shape).flush()
     if _valid_of(source, 0) is not None:
         np.lib.format.open_memmap(part / 'valid.npy', 'w+', np.bool_, shape[:2]).flush()
@@ -291,9 +297,40 @@ def _resume(part: Path, metadata: str, shape: tuple[int, int, int], source: Doma
     return 0
 
 
-def _note(part: Path, metadata: str, done: int) -> None:
+def refuse_foreign(folder: Path, marks: Mapping[str, str], leftovers: Collection[str] = ()) -> None:
+    """Refuse to replace a folder that packing has not made.
+
+    Args:
+        folder: one that is to be removed or replaced; it may be empty or absent.
+        marks: names of JSON files of which packing writes one, and an entry that each then has.
+        leftovers: names of other files that a run which was killed at its beginning leaves alone there.
+
+    Raises:
+        DataError: if something else is there.
+    """
+    if not folder.exists():
+        return
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else [folder.name]
+    if set(held) <= set(leftovers) or any(_has_entry(folder / name, entry) for name, entry in marks.items()):
+        return
+    raise DataError(
+        f'this would be replaced, but packing has not made it; it holds {", ".join(held[:5])}',
+        path=folder,
+        hint='Give another folder, or move this one away.',
+    )
+
+
+def _has_entry(path: Path, entry: str) -> bool:
+    try:
+        return entry in json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+def _note(part: Path, metadata: str, done: int | None) -> None:
     temporary = part / (JOURNAL + '.tmp')
-    temporary.write_text(json.dumps(dict(metadata=metadata, done=done)), encoding='utf-8')
+    note = dict(metadata=metadata) if done is None else dict(metadata=metadata, done=done)
+    temporary.write_text(json.dumps(note), encoding='utf-8')
     os.replace(temporary, part / JOURNAL)
 
 

@@ -25,6 +25,7 @@ from mmsits.structures import ImageSeries
 
 from .base import Sensor, SeriesDataset, resolve_season_start
 from .errors import DataError
+from .packed_parcels import refuse_foreign
 from .transforms.loading import open_array, select_bands, translate_labels
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 INDEX = 'index.json'
 VERSION = 1
+_MARKS = {INDEX: 'fingerprint'}
 _REPACK = 'Remove the folder and pack again (tools/dataset_converters/pack.py).'
 
 Progress = Callable[[int, int], None]
@@ -197,9 +199,10 @@ def pack_windows(
         The folder.
 
     Raises:
-        DataError: if a raster cannot be read, or other packed windows are there.
+        DataError: if a raster cannot be read, or other packed windows are there, or a folder that holds none.
     """
     final, mark = Path(folder), _fingerprint(dataset)
+    refuse_foreign(final, _MARKS)
     if (final / INDEX).is_file() and not overwrite:
         if read_index(final)['fingerprint'] != mark:
             raise DataError('windows of other data are there', path=final, hint='Remove them, or give --overwrite.')
@@ -224,6 +227,8 @@ def _begin(part: Path, mark: str) -> None:
     note = part / 'fingerprint'
     if note.is_file() and note.read_text(encoding='utf-8') == mark:
         return
+    if not note.is_file():
+        refuse_foreign(part, _MARKS, ('fingerprint.tmp',))
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     _save(note, mark.encode())
@@ -273,9 +278,17 @@ def _fingerprint(dataset: SceneWindows) -> str:
     if dataset.with_labels and dataset.scene_labels is not None:
         file = dataset.scene_labels.path.stat()
         options = sorted(dict(dataset.label_options or {}).items())
-        labels = f'{options} {file.st_size} {file.st_mtime_ns} {dataset.splits} {dataset.split}'
+        labels = f'{options} {file.st_size} {file.st_mtime_ns} {dataset.splits} {dataset.split} {_split_files(dataset)}'
     digest.update(f'{dataset.windows} {labels} {dataset.metainfo["classes"]} {dataset.season_start}'.encode())
     return digest.hexdigest()
+
+
+def _split_files(dataset: SceneWindows) -> list[tuple[str, int, int]]:
+    """Files that divide the scene: names, sizes, times of change."""
+    options = dict(dataset.splits or {})
+    named = [options.get('file'), *dict(options.get('files') or {}).values()]
+    paths = [Path(dataset.data_root) / name for name in named if name is not None]
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
 
 def _describe(dataset: SceneWindows, mark: str) -> dict[str, Any]:

@@ -203,6 +203,53 @@ def test_stopped_packing_of_windows_goes_on(base, tmp_path, monkeypatch):
     assert len(PackedWindows(str(tmp_path))) == len(open_scene(base, **{**WINDOWS, 'split': 'test'}))
 
 
+@pytest.mark.parametrize('overwrite', [False, True])
+def test_folders_of_others_are_not_replaced(base, tmp_path, overwrite):
+    windows, parcels = open_scene(base, **WINDOWS), open_scene(base, 'parcels')
+    (tmp_path / DOMAIN).mkdir(parents=True)
+    for folder in (tmp_path / 'train', tmp_path / 'other.part', tmp_path / DOMAIN / 'packed'):
+        folder.mkdir()
+        (folder / 'notes.txt').write_text('mine')
+        # A name that others give, too.
+        (folder / packing.INDEX).write_text('{"pages": []}')
+    refused = r'packing has not made it; it holds index\.json, notes\.txt.*another folder'
+    for name in ('train', 'other'):
+        with pytest.raises(DataError, match=refused):
+            pack_windows(windows, tmp_path / name, overwrite=overwrite)
+    with pytest.raises(DataError, match='packing has not made it'):
+        pack_domain(parcels, tmp_path / DOMAIN, overwrite=overwrite)
+    (tmp_path / DOMAIN / 'packed').rename(tmp_path / DOMAIN / 'packed.part')
+    with pytest.raises(DataError, match='packing has not made it'):
+        pack_domain(parcels, tmp_path / DOMAIN, overwrite=overwrite)
+    assert len(list(tmp_path.rglob('notes.txt'))) == 3
+    (tmp_path / 'empty').mkdir()
+    pack_windows(windows, tmp_path / 'empty', overwrite=overwrite)
+
+
+def test_a_store_that_was_hardly_begun_is_begun_anew(base, tmp_path):
+    part = tmp_path / DOMAIN / 'packed.part'
+    dataset = open_scene(base, 'parcels')
+    pack_domain(dataset, tmp_path / DOMAIN).rename(part)
+    (part / 'store.json').rename(part / 'journal.json')
+    (part / 'values.npy').write_bytes(b'half')
+    pack_domain(dataset, tmp_path / DOMAIN)
+    assert len(PackedParcels(tmp_path / DOMAIN, 4).table) == len(dataset)
+
+
+def test_another_division_of_the_scene_is_other_data(base, tmp_path):
+    import geopandas
+
+    frame = geopandas.read_file(base / 'scene' / 'fields.gpkg')
+    polygons = base / 'scene' / 'parts.gpkg'
+    frame[['split', 'geometry']].to_file(polygons)
+    options = {**WINDOWS, 'splits': dict(type='vector', file='parts.gpkg')}
+    pack_windows(open_scene(base, **options), tmp_path / 'train')
+    pack_windows(open_scene(base, **options), tmp_path / 'train')
+    frame[['split', 'geometry']].assign(geometry=frame.buffer(-5)).to_file(polygons)
+    with pytest.raises(DataError, match='windows of other data are there'):
+        pack_windows(open_scene(base, **options), tmp_path / 'train')
+
+
 def test_damaged_windows_are_named(base, tmp_path):
     pack_windows(open_scene(base, **WINDOWS), tmp_path / 'train')
     values = tmp_path / 'train' / 's2' / '1.npy'
