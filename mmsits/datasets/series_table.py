@@ -646,8 +646,9 @@ class SeriesTableDataset(ParcelSeriesDataset):
         return fulfilled
 
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
-        """Mean and standard deviation of the chosen series' observed values, per band."""
-        chosen = self._condition()
+        """Mean and standard deviation of the observed values of the dataset's own series, per band."""
+        # Not of all that fulfil the conditions: `indices` may leave some out, to be held against the model.
+        chosen = np.array([self.get_data_info(index)['parcel'] for index in range(len(self))], np.int64)
         tables = {self.SENSOR: self.table.values[chosen][self.table.exists[chosen]]}
         tables |= {sensor: values[chosen] for sensor, values in self._static.items()}
         statistics = {}

@@ -118,6 +118,12 @@ def test_statistics_are_those_of_the_observed_values(folder):
     np.testing.assert_allclose(dataset.statistics['s2']['std'], values.std(0, ddof=1), rtol=1e-5)
 
 
+def test_statistics_see_only_the_series_that_are_chosen_by_number(folder):
+    chosen, alone = open_npz(folder, indices=[0, 2]), open_npz(folder, where=dict(region='n', split='train'))
+    assert len(chosen) == 2
+    assert chosen.statistics == alone.statistics
+
+
 def test_a_batch_holds_the_samples_that_single_reads_give(folder):
     pipeline = [dict(type='SampleDates', num_dates=3), dict(type='ShiftDays', days=(-5, 5)), *PACK]
     dataset = open_npz(folder, pipeline=pipeline)

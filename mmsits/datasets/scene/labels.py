@@ -84,6 +84,9 @@ class SceneLabels:
         names: class of every feature (or code of a raster) before any is left out, texts.
         classes: names of the K classes.
         palette: their colours, K lists of red, green and blue, 0 … 255.
+        pixel_splits: gives the numbers of the splits of a window's pixels, (h,w) int8, -1 for none, where these are a
+            matter of the place; set by `splits`.
+        split_names: names of the splits.
     """
 
     path: Path
@@ -91,6 +94,8 @@ class SceneLabels:
     kind: str
     classes: tuple[str, ...]
     palette: list[list[int]]
+    pixel_splits: Callable[[Window], np.ndarray] | None = None
+    split_names: tuple[str, ...] = ()
 
     def read(self, window: Window, split: SplitNames = None) -> np.ndarray:
         """Class indices of a window's pixels.
@@ -103,6 +108,20 @@ class SceneLabels:
             (h,w) uint8, 255 where no class is known, classes disagree, or the class is not among `classes`.
         """
         raise NotImplementedError
+
+    def part(self, window: Window, split: SplitNames = None) -> np.ndarray:
+        """Which pixels of a window belong to a split, labelled or not, (h,w) bool.
+
+        Ground without a label belongs to a split where that is a matter of the place; where features are divided each
+        by itself, to none.
+        """
+        if split is None:
+            return np.ones(window.shape, bool)
+        return np.isin(self.splits_of(window), split_numbers(split, self.split_names))
+
+    def splits_of(self, window: Window) -> np.ndarray:
+        """Numbers of the splits of a window's pixels, (h,w) int8, -1 for none."""
+        return np.full(window.shape, -1, np.int8) if self.pixel_splits is None else self.pixel_splits(window)
 
     def occupied(self, windows: Sequence[Window], split: SplitNames = None) -> np.ndarray:
         """Which windows have a labelled pixel, (N,) bool."""
@@ -137,7 +156,6 @@ class ItemLabels(SceneLabels):
         positions: a point within each feature, in pixel coordinates (column, row), (N,2) float64.
         geometry: of each polygon behind the inner buffer: perimeter m, area m², their ratio, (N,3) float64.
         item_splits: number of each feature's split, (N,) int8, -1 for none; set by `splits`.
-        split_names: names of the splits.
     """
 
     def __init__(
@@ -173,7 +191,6 @@ class ItemLabels(SceneLabels):
         self.unlabelled = not known
         self.labels = np.full(len(frame), IGNORED, np.uint8)
         self.item_splits: np.ndarray | None = None
-        self.split_names: tuple[str, ...] = ()
         # Polygons that share ground with others: only for these has to be asked whether classes agree.
         self._contested = np.zeros(len(frame), bool)
         if self.kind == 'polygons':
@@ -354,6 +371,14 @@ class ItemLabels(SceneLabels):
         owners = self.owners(window)
         return np.where(owners >= 0, labels[np.maximum(owners, 0)], IGNORED).astype(np.uint8)
 
+    def splits_of(self, window: Window) -> np.ndarray:
+        """See :class:`SceneLabels`; a feature's pixels are all of its split, also beyond a block's edge."""
+        ground = super().splits_of(window)
+        if self.item_splits is None:
+            return ground
+        owners = self.owners(window)
+        return np.where(owners >= 0, self.item_splits[np.maximum(owners, 0)], ground).astype(np.int8)
+
     def occupied(self, windows: Sequence[Window], split: SplitNames = None) -> np.ndarray:
         """See :class:`SceneLabels`; windows near a member that hold no certain pixel of one are looked at closely."""
         members = self.members(split)
@@ -417,8 +442,6 @@ class RasterLabels(SceneLabels):
 
     Attributes:
         counts: code to the number of its pixels in the scene, without nodata.
-        pixel_splits: gives the numbers of the splits of a window's pixels, (h,w) int8, -1 for none; set by `splits`.
-        split_names: names of the splits.
 
     Raises:
         DataError: if the file is missing or not readable, has no CRS, lies outside the scene, its codes are no
@@ -431,8 +454,6 @@ class RasterLabels(SceneLabels):
         self.path, self.grid, self.band = path, grid, band
         self._check()
         self._nodata = self._own_nodata if nodata is None else nodata
-        self.pixel_splits: Callable[[Window], np.ndarray] | None = None
-        self.split_names: tuple[str, ...] = ()
         self.classes, self.palette = (), []
         self._label_of: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
@@ -591,12 +612,8 @@ class RasterLabels(SceneLabels):
         labels = np.array([self._label_of.get(code, IGNORED) for code in found.tolist()], np.uint8)
         labels = np.where(known, labels[which.reshape(codes.shape)], IGNORED).astype(np.uint8)
         if split is not None:
-            labels[~np.isin(self.splits_of(window), split_numbers(split, self.split_names))] = IGNORED
+            labels[~self.part(window, split)] = IGNORED
         return labels
-
-    def splits_of(self, window: Window) -> np.ndarray:
-        """Numbers of the splits of a window's pixels, (h,w) int8, -1 for none."""
-        return np.full(window.shape, -1, np.int8) if self.pixel_splits is None else self.pixel_splits(window)
 
     def pixels(self, progress: Progress | None = None) -> LabelPixels:
         """See :class:`SceneLabels`."""

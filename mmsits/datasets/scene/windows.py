@@ -231,6 +231,8 @@ class SceneWindows(SeriesDataset):
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
         """Mean and standard deviation per band, measured on windows that are spread over the training set.
 
+        Only pixels of the split count, labelled or not: what the model is to be held against is not looked at.
+
         Returns:
             For each sensor mean and std; empty for a test set, which is normalised with what the training set gave.
         """
@@ -238,20 +240,35 @@ class SceneWindows(SeriesDataset):
             return {}
         chosen = np.unique(np.linspace(0, len(self.windows) - 1, STATISTICS_WINDOWS).astype(int))
         moments = {name: RunningMoments(len(self.sensors_info[name]['bands'])) for name in self.sensors}
+        bands = {name: self.sensors_info[name]['bands'] for name in self.sensors}
         for position in chosen:
-            bands = {name: self.sensors_info[name]['bands'] for name in self.sensors}
-            for name, series in self.scene.read(_middle(self.windows[position], STATISTICS_SIDE), bands).items():
-                moments[name].add(series.values.transpose(1, 0, 2, 3)[:, series.valid])
+            window = self.windows[position]
+            own = self._own_pixels(window)
+            middle = _middle(own, STATISTICS_SIDE)
+            rows, columns = middle.slices
+            images = self.scene.read(middle.moved(window.row, window.column), bands)
+            for name, series in images.items():
+                moments[name].add(series.values.transpose(1, 0, 2, 3)[:, series.valid & own[rows, columns]])
         return {
             name: dict(mean=own.mean.tolist(), std=np.where(own.std > 0, own.std, 1.0).tolist())
             for name, own in moments.items()
             if own.count > 1
         }
 
+    def _own_pixels(self, window: Window) -> np.ndarray:
+        """Pixels of a window that belong to the split, (h,w) bool; without labels all."""
+        if not self.with_labels:
+            return np.ones(window.shape, bool)
+        assert self.scene_labels is not None
+        return self.scene_labels.part(window, self.split)
 
-def _middle(window: Window, side: int) -> Window:
-    """The middle of a window, at most `side` pixels high and wide."""
-    height, width = min(window.height, side), min(window.width, side)
-    return Window(
-        window.row + (window.height - height) // 2, window.column + (window.width - width) // 2, height, width
-    )
+
+def _middle(own: np.ndarray, side: int) -> Window:
+    """The part of a window, at most `side` pixels high and wide, around the pixel of `own` (h,w) nearest the middle."""
+    height, width = (min(length, side) for length in own.shape)
+    middle = np.array(own.shape) // 2
+    places = np.argwhere(own) if own.any() else middle[None]
+    row, column = places[((places - middle) ** 2).sum(axis=1).argmin()]
+    rows, columns = own.shape
+    first_row, first_column = np.clip((row - height // 2, column - width // 2), 0, (rows - height, columns - width))
+    return Window(int(first_row), int(first_column), height, width)

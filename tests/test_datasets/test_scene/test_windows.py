@@ -2,9 +2,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
@@ -160,6 +162,34 @@ def test_statistics_are_those_of_the_observed_pixels(root: Path, labels: np.ndar
     np.testing.assert_allclose(dataset.statistics['s2']['mean'], inner.mean(axis=1))
     np.testing.assert_allclose(dataset.statistics['s2']['std'], inner.std(axis=1, ddof=1))
     assert windows(root, test_mode=True).statistics == {}
+
+
+@pytest.mark.parametrize('vector', [False, True])
+def test_statistics_see_no_pixel_of_another_split(tmp_path: Path, vector: bool) -> None:
+    division = dict(type='blocks', size=160, shares=dict(train=0.5, test=0.5))
+    # Blocks of 16 pixels lie across the windows of 24; ground without label is in each.
+    codes = np.where(np.arange(48) % 16 < 12, 1, 0) * np.ones((48, 1), 'uint8')
+    write_raster(tmp_path / 'labels.tif', codes.astype('uint8'), nodata=0)
+    given: dict[str, Any] = dict(file='labels.tif')
+    if vector:
+        corners = [(row, column) for row in range(0, 48, 16) for column in range(0, 48, 16)]
+        boxes = [
+            shapely.box(*(transform(r + 14, c + 2) @ (0, 0)), *(transform(r + 2, c + 14) @ (0, 0))) for r, c in corners
+        ]
+        geopandas.GeoDataFrame(dict(crop=['a'] * 9), geometry=boxes, crs='EPSG:32631').to_file(tmp_path / 'fields.gpkg')
+        given = dict(file='fields.gpkg', column='crop')
+    write_series(tmp_path / 's2', np.ones((3, 1, 48, 48), 'int16'), ['B04'])
+    chosen: dict[str, Any] = dict(
+        sensors=dict(s2=dict(folder='s2')), labels=given, classes=None, splits=division, window_size=24
+    )
+    opened = windows(tmp_path, split='train', **chosen)
+    assert opened.scene_labels is not None
+    own = opened.scene_labels.part(opened.scene.grid.window, 'train')
+    assert own.reshape(3, 16, 3, 16).all(axis=(1, 3)).sum() == own.mean() * 9
+    write_series(tmp_path / 's2', np.where(own, numbers(3, 1, 48, 48), 30000).astype('int16'), ['B04'])
+    values = windows(tmp_path, split='train', **chosen).scene.read(opened.scene.grid.window)['s2'].values[:, 0, own]
+    statistics = windows(tmp_path, split='train', **chosen).statistics['s2']
+    np.testing.assert_allclose([statistics['mean'][0], statistics['std'][0]], [values.mean(), values.std(ddof=1)])
 
 
 def test_workers_give_the_same_samples(root: Path) -> None:
