@@ -15,9 +15,22 @@ from mmseg.registry import DATASETS, TRANSFORMS
 
 from mmsits.apis.domains import TrainedNetwork
 from mmsits.datasets.base import resolve_season_start
+from mmsits.datasets.collate import CollatedBatch
 from mmsits.datasets.errors import iso_day
+from mmsits.datasets.parcel_batch import ParcelBatch, transformed
+from mmsits.datasets.parcel_store import HeldParcels
 from mmsits.datasets.scene.grid import Window
-from mmsits.datasets.transforms import PackSeriesInputs, SamplePixels, SpatialTransform
+from mmsits.datasets.transforms import (
+    AddSpectralIndices,
+    CompositeDates,
+    CropDays,
+    HandleMissingValues,
+    InterpolateDates,
+    PackSeriesInputs,
+    SamplePixels,
+    SpatialTransform,
+)
+from mmsits.datasets.transforms.formatting import check_finite
 from mmsits.engine.config import constructor_arguments
 from mmsits.engine.errors import CheckpointError, ConfigError
 from mmsits.engine.hooks.checkpoint_contract_hook import compare_metainfo
@@ -25,6 +38,15 @@ from mmsits.models.adaptation.views import shift_days
 from mmsits.structures import ImageSeries
 
 Sample = dict[str, Any]
+_OF_EACH_PIXEL = (
+    AddSpectralIndices,
+    CompositeDates,
+    CropDays,
+    HandleMissingValues,
+    InterpolateDates,
+    PackSeriesInputs,
+)
+"""Transforms that make the same of a pixel whichever others are in its sample."""
 _LONGEST_SEASON = 500
 """Days between the start of a season and the middle of its dates beyond which the dates belong to another one."""
 
@@ -119,6 +141,49 @@ class SceneReader:
             results = transform(results)
         return results
 
+    def pixel_batch(self, series: Mapping[str, ImageSeries], numbers: np.ndarray, name: str) -> Any:
+        """Transform and pack pixels, each as a sample of its own, as datasets of pixels do.
+
+        Args:
+            series: sensor to arrays, values (T,C,P,1) and valid (T,P,1).
+            numbers: (P,) of each pixel in the scene: random choices depend on it alone.
+            name: for errors.
+
+        Returns:
+            A batch as a data loader gives it: values (P,T,C,1,1).
+        """
+        count = len(numbers)
+        for sensor, part in series.items():
+            if part.values.dtype.kind == 'f':
+                about = dict(inputs=dict(series), sample_id=name, sensors_info=self._infos)
+                check_finite(part.values, about, sensor)
+        stores = {sensor: _held(part, name) for sensor, part in series.items()}
+        batch = ParcelBatch(
+            stores=stores,
+            bands={sensor: range(store.bands) for sensor, store in stores.items()},
+            parcels=np.arange(count),
+            draws=[(0, number) for number in numbers.tolist()],
+            targets=None,
+            season_starts=np.full(count, self.season_start, np.int64),
+            static={},
+            sample_ids=[name] * count,
+            infos=dict(sensors_info=self._infos, ignored_labels=()),
+        )
+        found = transformed(batch, self._transforms)
+        return found if isinstance(found, CollatedBatch) else pseudo_collate(found)
+
+
+def _held(series: ImageSeries, name: str) -> HeldParcels:
+    """A column of pixels, values (T,C,P,1), as P parcels of one pixel."""
+    count = series.values.shape[2]
+    return HeldParcels(
+        series.values[..., 0].transpose(2, 0, 1)[:, :, None],
+        np.broadcast_to(series.days, (count, len(series.days))),
+        np.ascontiguousarray(series.valid[..., 0].T)[:, :, None],
+        np.ones(count, np.int64),
+        [name] * count,
+    )
+
 
 def series_sensors(network: TrainedNetwork) -> list[str]:
     """The sensors that a network takes from a scene: all but the geometry of parcels."""
@@ -205,6 +270,15 @@ def prediction_transforms(cfg: Config) -> list[Any]:
     steps = [TRANSFORMS.build(dict(step)) for step in dataset_config(cfg).get('pipeline', ()) if not _is_loading(step)]
     kept = [step for step in steps if not isinstance(step, SpatialTransform | SamplePixels | PackSeriesInputs)]
     return [*kept, PackSeriesInputs()]
+
+
+def joins_pixels(cfg: Config) -> bool:
+    """Whether transforms of a config's test data look at the pixels of a sample together, to choose dates for example.
+
+    Args:
+        cfg: of a network.
+    """
+    return not all(type(transform) in _OF_EACH_PIXEL for transform in prediction_transforms(cfg))
 
 
 def _is_loading(step: Mapping[str, Any]) -> bool:
@@ -334,6 +408,15 @@ class NetworkRunner:
         """
         probabilities, observed = self([sample])
         return probabilities[0, :, :, 0].T, observed[0, :, 0]
+
+    def predict_batch(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predict P pixels, each a sample; results as of `predict_column`.
+
+        Args:
+            batch: from `SceneReader.pixel_batch`.
+        """
+        probabilities, observed = self._predict(batch)
+        return probabilities[..., 0, 0], observed[:, 0, 0]
 
     def predict_apart(self, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
         """Predict P pixels as P maps of 1×1; arguments and results as of `predict_column`."""

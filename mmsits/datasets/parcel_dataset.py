@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from .base import SeriesDataset
 from .collate import CollatedBatch
 from .nomenclature import ClassMatch
-from .parcel_batch import ParcelBatch, single_sample
+from .parcel_batch import ParcelBatch, single_sample, transformed
 from .parcel_store import ParcelStore
 from .samplers import DrawIndex
 
@@ -147,14 +147,7 @@ class ParcelSeriesDataset(SeriesDataset):
         return result if isinstance(result, CollatedBatch) else CollatedBatch(pseudo_collate(result))
 
     def _run(self, indices: Sequence[int]) -> Any:
-        batch: Any = self._open_batch(indices)
-        for step in self.pipeline.transforms:
-            if isinstance(batch, ParcelBatch) and hasattr(step, 'transform_batch'):
-                batch = step.transform_batch(batch)
-                continue
-            samples = batch.samples() if isinstance(batch, ParcelBatch) else batch
-            batch = [step(sample) for sample in samples]
-        return batch.samples() if isinstance(batch, ParcelBatch) else batch
+        return transformed(self._open_batch(indices), self.pipeline.transforms)
 
     def _open_batch(self, indices: Sequence[int]) -> ParcelBatch:
         positions = np.array([int(index) for index in indices], np.int64)

@@ -11,8 +11,10 @@ from mmengine.config import Config
 from mmsits.apis import MapOptions, SITSInferencer
 from mmsits.apis import map_job as map_job_module
 from mmsits.apis.map_manifest import TILES
+from mmsits.apis.parcel_tables import predict_parcels
 from mmsits.apis.scene_predictors import read_ahead
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.inspection import build_dataset
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.structures import ImageSeries
 from tests.helpers.memory_scene import CLASSES, FIRST_DAY, PALETTE, MemoryScene, scene_of, write_network
@@ -361,6 +363,59 @@ def test_transforms_of_the_test_data_are_applied(tmp_path):
     ready = MemoryScene({'s2': ImageSeries(made, days, valid)}, {'s2': ('B04', 'B08', 'NDVI')}, 'reflectance')
     expected = read(SITSInferencer(config, checkpoint)(ready, tmp_path / 'b', options=SMALL), 'probabilities')
     assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+CHOOSING = [
+    [dict(type='SampleDates', num_dates=2, random=False)],
+    [dict(type='DropCloudyDates', min_valid=0.9), dict(type='CropDays', start=20, end=140)],
+    [dict(type='SelectDate', date='2018-03-20')],
+]
+
+
+@pytest.mark.parametrize('choice', CHOOSING, ids=lambda steps: steps[0]['type'])
+@pytest.mark.parametrize('kind', ['pixels', 'column'])
+def test_dates_are_chosen_of_each_pixel_as_in_the_test(tmp_path, choice, kind):
+    # Each pixel has gaps of its own, so that each chooses other dates than all of them together would.
+    scene = scene_of(24, 30, hidden=0.4)
+    pipeline = [*choice, dict(type='PackSeriesInputs')]
+    config, checkpoint = write_network(tmp_path / kind, kind)
+    mapper = SITSInferencer(changed_config(config, {'test_dataloader.dataset.pipeline': pipeline}), checkpoint)
+    assert mapper.kind == 'pixels'
+    found = read(mapper(scene, tmp_path / 'map', options=SMALL), 'probabilities')
+    values, days, valid = scene.series['s2']
+    pixels = values.shape[2] * values.shape[3]
+    np.savez(
+        tmp_path / 'pixels.npz',
+        x=np.where(valid[:, None], values, np.nan).transpose(2, 3, 0, 1).reshape(pixels, len(days), 3),
+        date=days.astype('datetime64[D]').astype(str),
+    )
+    options = dict(data_root=str(tmp_path), table='pixels.npz', missing='mask', bands=('B0', 'B1', 'B2'))
+    cfg = dict(type='SeriesTableDataset', with_labels=False, classes=CLASSES, pipeline=pipeline, **options)
+    dataset = build_dataset(cfg)
+    expected = predict_parcels(mapper.network, dataset, range(pixels))['probabilities']
+    observed = ~np.isnan(expected).any(1)
+    assert (observed == (found[0] != 255).ravel()).all()
+    difference = np.abs(found.reshape(3, pixels).T[observed] - 100 * expected[observed])
+    assert difference.max() <= 0.501
+
+
+def test_random_choices_of_pixels_do_not_depend_on_tiles(tmp_path):
+    config, checkpoint = write_network(tmp_path)
+    pipeline = [dict(type='SampleDates', num_dates=2), dict(type='PackSeriesInputs')]
+    mapper = SITSInferencer(changed_config(config, {'test_dataloader.dataset.pipeline': pipeline}), checkpoint)
+    maps = [
+        read(mapper(scene_of(40, 50), tmp_path / str(size), options=SMALL._replace(tile_size=size)), 'probabilities')
+        for size in (16, 64)
+    ]
+    assert np.abs(maps[0].astype(int) - maps[1]).max() <= 1
+
+
+def test_a_choice_of_dates_for_whole_maps_is_made_for_whole_windows(tmp_path):
+    config, checkpoint = write_network(tmp_path, 'column')
+    pipeline = [dict(type='DropCloudyDates'), dict(type='PackSeriesInputs')]
+    dataset = dict(type='SceneDataset', samples='windows', pipeline=pipeline)
+    cfg = changed_config(config, {'test_dataloader.dataset': dict(_delete_=True, **dataset)})
+    assert SITSInferencer(cfg, checkpoint).kind == 'windows'
 
 
 def test_several_networks_are_averaged(tmp_path):
