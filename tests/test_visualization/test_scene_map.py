@@ -16,6 +16,9 @@ shapely = pytest.importorskip('shapely')
 
 CLASSES = ('corn', 'wheat')
 PALETTE = [[200, 80, 60], [220, 200, 50]]
+_buffer = io.BytesIO()
+Image.new('RGB', (4, 3), (9, 9, 9)).save(_buffer, 'PNG')
+PICTURE = _buffer.getvalue()
 
 
 def write(path, values, nodata=None, names=(), crs='EPSG:32633', left=500_000, top=5_300_000, size=10, tags=None):
@@ -52,7 +55,7 @@ def drawn(monkeypatch):
 
     def remember(composite, prediction, metainfo, **others):
         calls.append(dict(composite=composite, prediction=prediction, metainfo=metainfo, **others))
-        return b'picture'
+        return PICTURE
 
     monkeypatch.setattr(scene_map, 'draw_prediction', remember)
     return calls
@@ -83,7 +86,7 @@ def test_image_reference_and_confidence_are_brought_to_the_grid_of_the_map(tmp_p
     geopandas.GeoDataFrame({'crop': ['wheat']}, geometry=[field], crs='EPSG:32633').to_file(tmp_path / 'f.gpkg')
     out = tmp_path / 'pictures' / 'map.png'
     draw_map(map_file, out, image, labels=tmp_path / 'f.gpkg', label_column='crop', confidence=percent)
-    assert out.read_bytes() == b'picture'
+    assert Image.open(out).size == (4, 3)
     (call,) = drawn
     assert call['composite'].shape == (12, 20, 3)
     assert (call['composite'][:, :10] == 255).all()
@@ -97,7 +100,8 @@ def test_image_reference_and_confidence_are_brought_to_the_grid_of_the_map(tmp_p
 def test_a_picture_is_made_of_the_map_alone(tmp_path, map_file):
     draw_map(map_file, tmp_path / 'map.png')
     colours = np.asarray(Image.open(io.BytesIO((tmp_path / 'map.png').read_bytes())).convert('RGB')).reshape(-1, 3)
-    assert {tuple(colour) for colour in PALETTE} <= {tuple(colour) for colour in colours.tolist()}
+    for colour in PALETTE:
+        assert np.abs(colours.astype(int) - colour).max(1).min() < 8
 
 
 def test_single_bands_are_grey(tmp_path, map_file, drawn):
