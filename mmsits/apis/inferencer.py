@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from mmsits.apis.domains import load_network
+from mmsits.apis.domains import ensemble_digests, load_network
 from mmsits.apis.map_job import MapJob, MapOptions, Progress, map_files, map_outputs
 from mmsits.apis.map_manifest import MapManifest, digest_of
 from mmsits.apis.map_scores import parcel_targets
@@ -20,9 +20,9 @@ from mmsits.apis.scene_config import scene_config
 from mmsits.apis.scene_inputs import NetworkRunner, SceneReader, dataset_config, prediction_transforms, training_meta
 from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_predictors import PixelPredictor, WindowPredictor, network_kind
+from mmsits.datasets.scene.parcel_cache import describe_scene
 from mmsits.datasets.scene.scene import open_scene
 from mmsits.datasets.timematch_classes import palette_of
-from mmsits.engine.config import find_weights
 from mmsits.engine.errors import ConfigError
 from mmsits.version import __version__
 
@@ -240,10 +240,13 @@ class SITSInferencer:
         if self.kind == 'parcels':
             assert parcels is not None
             assert options.batch_size is not None
-            labels = dataset_config(self.network.cfg).get('labels') or {}
-            rules = {name: labels[name] for name in ('inner_buffer', 'all_touched') if name in labels}
             return ParcelPredictor(
-                reader, self._runner, parcels, rules, options.pixels_per_parcel, batch_size=options.batch_size
+                reader,
+                self._runner,
+                parcels,
+                self._parcel_rules(),
+                options.pixels_per_parcel,
+                batch_size=options.batch_size,
             )
         if self.kind == 'pixels':
             assert options.pixel_batch is not None
@@ -253,12 +256,17 @@ class SITSInferencer:
         assert options.batch_size is not None
         return WindowPredictor(reader, self._runner, options.window_size, options.overlap, options.batch_size)
 
+    def _parcel_rules(self) -> dict[str, Any]:
+        """How the pixels of parcels are found, as the config's dataset finds them."""
+        labels = dataset_config(self.network.cfg).get('labels') or {}
+        return {name: labels[name] for name in ('inner_buffer', 'all_touched') if name in labels}
+
     def _description(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> dict[str, Any]:
         """What determines the bytes of a map."""
-        grid, averaging = reader.scene.grid, self.network.segmentor.averaging
+        grid = reader.scene.grid
         described = dict(
             checkpoint=digest_of(self._checkpoint),
-            ensemble=[digest_of(find_weights(str(path))) for path in averaging.checkpoints] if averaging else [],
+            ensemble=ensemble_digests(self.network),
             network=self.network.cfg.model.to_dict(),
             transforms=[repr(transform) for transform in prediction_transforms(self.network.cfg)],
             classes=list(self.classes),
@@ -271,7 +279,8 @@ class SITSInferencer:
             crs=grid.crs.to_wkt(),
             transform=list(grid.transform)[:6],
             size=list(grid.shape),
-            parcels=None if parcels is None else [_file_identity(parcels.path), len(parcels)],
+            parcels=None if parcels is None else [_file_identity(parcels.path), parcels.layer, len(parcels)],
+            parcel_rules=self._parcel_rules() if self.kind == 'parcels' else None,
             device=self.network.device.type,
             versions=dict(mmsits=__version__, torch=torch.__version__),
         )
@@ -292,21 +301,11 @@ def _labels(labels: Any, column: str | None, grid: Any, classes: tuple[str, ...]
 
 
 def scene_identity(scene: Any) -> Any:
-    """What tells a scene from others: its files with size and time of change, and how their numbers are taken."""
-    identity = {}
-    for name, series in (getattr(scene, 'sensors', None) or {}).items():
-        identity[name] = _series_identity(series)
-        if (clouds := getattr(series, 'clouds', None)) is not None:
-            rules = [clouds.kind, clouds.threshold, clouds.classes, clouds.dilation, clouds.missing]
-            identity[f'{name}: clouds'] = [str(rules), *_series_identity(clouds.rasters)]
-    return identity or dict(scene.sensors_info)
-
-
-def _series_identity(series: Any) -> list[Any]:
-    return [
-        [*_file_identity(source.path), list(source.indexes), str(source.radiometry), series.resampling]
-        for source in series.sources
-    ]
+    """What tells a scene from others: its files with size and time of change, their dates, and how their numbers are
+    taken."""
+    if not getattr(scene, 'sensors', None):
+        return dict(sensors=dict(scene.sensors_info), days={name: days.tolist() for name, days in scene.days.items()})
+    return describe_scene(scene, {name: info['bands'] for name, info in scene.sensors_info.items()}).splitlines()
 
 
 def _file_identity(path: Path) -> list[Any]:

@@ -43,7 +43,7 @@ class ParcelFile:
     def __init__(self, path: str | Path, grid: Grid, layer: str | None = None) -> None:
         import shapely
 
-        self.path, self.grid = Path(path), grid
+        self.path, self.grid, self.layer = Path(path), grid, layer
         self.frame = _read(self.path, layer)
         moved = self.frame.geometry.force_2d().to_crs(grid.crs.to_wkt()).to_numpy()
         self.geometries = _repaired(moved, self.path)

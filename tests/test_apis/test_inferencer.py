@@ -2,6 +2,7 @@
 
 import json
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
@@ -15,9 +16,10 @@ from mmsits.apis.parcel_tables import predict_parcels
 from mmsits.apis.scene_predictors import read_ahead
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.inspection import build_dataset
+from mmsits.datasets.scene.scene import open_scene
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.structures import ImageSeries
-from tests.helpers.memory_scene import CLASSES, FIRST_DAY, PALETTE, MemoryScene, scene_of, write_network
+from tests.helpers.memory_scene import CLASSES, FIRST_DAY, PALETTE, MemoryScene, scene_of, write_network, write_rasters
 
 SMALL = MapOptions(probabilities=True, window_size=32, tile_size=64, batch_size=3, pixel_batch=700)
 
@@ -416,6 +418,44 @@ def test_a_choice_of_dates_for_whole_maps_is_made_for_whole_windows(tmp_path):
     dataset = dict(type='SceneDataset', samples='windows', pipeline=pipeline)
     cfg = changed_config(config, {'test_dataloader.dataset': dict(_delete_=True, **dataset)})
     assert SITSInferencer(cfg, checkpoint).kind == 'windows'
+
+
+def test_a_scene_whose_dates_were_corrected_is_another(tmp_path):
+    mapper = inferencer(tmp_path)
+    folder = write_rasters(tmp_path / 's2', scene_of(40, 40))
+    names = sorted(path.name for path in folder.iterdir())
+    table = tmp_path / 'dates.csv'
+
+    def opened(last):
+        dates = ['2018-01-31', '2018-03-02', '2018-04-01', '2018-05-01', last]
+        rows = ''.join(f'{name},{date}\n' for name, date in zip(names, dates, strict=True))
+        table.write_text('file,date\n' + rows)
+        return open_scene(dict(sensors=dict(s2=dict(folder=str(folder), table=str(table), unit='1'))))
+
+    mapper(opened('2018-05-31'), tmp_path / 'map', options=SMALL)
+    assert mapper(opened('2018-05-31'), tmp_path / 'map', options=SMALL).resumed == 1
+    with pytest.raises(ConfigError, match='scene'):
+        mapper(opened('2018-06-20'), tmp_path / 'map', options=SMALL)
+    later = scene_of(40, 40)
+    mapper(later, tmp_path / 'memory', options=SMALL)
+    later.series['s2'].days[-1] += 20
+    with pytest.raises(ConfigError, match='scene'):
+        mapper(later, tmp_path / 'memory', options=SMALL)
+
+
+def test_other_rules_or_layers_of_parcels_make_another_map(tmp_path, fields):
+    config, checkpoint = write_network(tmp_path / 'network', 'parcels')
+    scene, options = scene_of(90, 110), SMALL._replace(probabilities=False)
+    layer = fields.stem
+    SITSInferencer(config, checkpoint)(scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer=layer)
+    geopandas.read_file(fields, layer=layer).to_file(fields, layer='second')
+    cfg = changed_config(config, {'test_dataloader.dataset.labels': dict(inner_buffer=10)})
+    with pytest.raises(ConfigError, match='parcel_rules'):
+        SITSInferencer(cfg, checkpoint)(scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer=layer)
+    with pytest.raises(ConfigError, match=r'fields.*second'):
+        SITSInferencer(config, checkpoint)(
+            scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer='second'
+        )
 
 
 def test_several_networks_are_averaged(tmp_path):

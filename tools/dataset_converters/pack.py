@@ -100,7 +100,10 @@ def pack_all_windows(configs: dict[str, dict], arguments: argparse.Namespace, co
 
 def pack_all_parcels(configs: dict[str, dict], arguments: argparse.Namespace, console: Console) -> None:
     if arguments.domain is None or len(arguments.domain.strip('/').split('/')) != 3:
-        raise ValueError('parcels are packed as a domain: give --domain country/tile/year')
+        raise ValueError(
+            'parcels and pixels are packed as a domain: give --domain country/tile/year, or pack windows of the scene '
+            'instead (--cfg-options samples=windows)'
+        )
     start = time.monotonic()
     # One store holds all splits, which TimeMatchDataset draws by itself.
     config = {**next(iter(configs.values())), 'split': None, 'test_mode': True}
