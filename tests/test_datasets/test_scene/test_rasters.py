@@ -16,7 +16,7 @@ from mmsits.datasets.errors import DataError
 from mmsits.datasets.scene import rasters
 from mmsits.datasets.scene.grid import Grid, Window
 from mmsits.datasets.scene.rasters import RasterSeries, close_files
-from mmsits.datasets.scene.scene import open_series
+from mmsits.datasets.scene.scene import open_scene, open_series
 from tests.helpers.scene_files import DATES, numbers, transform, write_raster, write_series
 
 HEIGHT, WIDTH = 22, 31
@@ -269,6 +269,17 @@ def test_a_stack_is_read_date_by_date(tmp_path: Path) -> None:
     write_raster(tmp_path / 'ndvi.tif', image, DATES)
     series = opened(tmp_path, file='ndvi.tif', bands=['NDVI'])
     np.testing.assert_array_equal(series.read(series.grid.window).values[:, 0], image)
+
+
+def test_a_stack_and_a_grid_without_crs_are_given_theirs(tmp_path: Path) -> None:
+    write_raster(tmp_path / 'ndvi.tif', numbers(3, 6, 7), DATES, crs=None)
+    sensor = dict(file='ndvi.tif', bands=['NDVI'])
+    with pytest.raises(DataError, match=r"crs='EPSG:…' with the sensor"):
+        open_scene(dict(sensors=dict(s2=sensor)), tmp_path)
+    scene = open_scene(
+        dict(sensors=dict(s2=dict(sensor, crs='EPSG:32631')), grid=dict(file='ndvi.tif', crs='EPSG:32631')), tmp_path
+    )
+    assert (scene.grid.crs.to_epsg(), len(scene.sensors['s2'])) == (32631, 3)
 
 
 def test_a_date_that_occurs_twice_is_refused_or_merged(tmp_path: Path) -> None:
