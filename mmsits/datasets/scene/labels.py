@@ -332,7 +332,8 @@ class ItemLabels(SceneLabels):
         from affine import Affine
         from rasterio.features import rasterize
 
-        # From 1 on, as class -1 ("no class") must differ from the background.
+        # Raised above 0. Class -1 ("no class") becomes the background's number, which does no harm: what counts is only
+        # whether the highest and the lowest class of a pixel differ.
         shapes = [(self._shapes[feature], int(value) + 2) for feature, value in zip(features, values, strict=True)]
         burnt = rasterize(
             shapes,

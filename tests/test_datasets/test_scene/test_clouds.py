@@ -39,6 +39,16 @@ def test_classes_of_a_scene_classification_hide(root: Path, classes: tuple | Non
     np.testing.assert_array_equal(found, ~np.isin(codes, SCL_CLASSES if classes is None else classes))
 
 
+@pytest.mark.parametrize('nodata', [None, 0])
+def test_ground_without_data_is_hidden_and_not_dilated(root: Path, nodata: int | None) -> None:
+    codes = np.full((3, SIDE, SIDE), 4, 'uint8')
+    codes[:, :, :5] = 0
+    codes[:, 12, 15] = 9
+    write_series(root / 'scl', codes, nodata=nodata)
+    found = valid(opened(root, type='scl', folder='scl', dilation=2))
+    np.testing.assert_array_equal(found, (codes != 0) & ~dilate(codes == 9, 2))
+
+
 def test_a_classification_of_half_the_resolution_hides_its_pixels(root: Path) -> None:
     codes = numbers(3, SIDE // 2, SIDE // 2, low=3, high=6, dtype='uint8')
     write_series(root / 'scl', codes, where=transform(pixel=20))
