@@ -12,11 +12,14 @@ import numpy as np
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from mmsits.structures import ImageSeries
+
 from .base import Sensor, resolve_season_start
 from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
 from .parcel_store import ArrayParcels, ParcelStore
 from .timematch_classes import palette_of
+from .transforms.resampling import interpolate_series
 
 COLUMNS = dict(
     id='id',
@@ -38,6 +41,10 @@ bands (names), offset (where each series of a ragged table begins).
 
 Missing = Literal['mask', 'interpolate']
 """What becomes of a date on which a band has no value: it is not valid, or the band is interpolated."""
+
+
+SERIES_AT_ONCE = 4096
+"""How many series are interpolated together, which bounds the memory."""
 
 
 class SeriesTable:
@@ -99,12 +106,14 @@ def interpolate_missing(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     """
     filled = values.copy()
     known = np.isfinite(values)
-    for series, band in np.argwhere(known.any(axis=1) & ~known.all(axis=1)):
-        gaps = ~known[series, :, band]
-        there = known[series, :, band]
-        filled[series, gaps, band] = np.interp(
-            days[series, gaps], days[series, there], values[series, there, band].astype(np.float64)
-        )
+    with_gaps = np.flatnonzero((known.any(axis=1) & ~known.all(axis=1)).any(axis=1))
+    for start in range(0, len(with_gaps), SERIES_AT_ONCE):
+        part = with_gaps[start : start + SERIES_AT_ONCE]
+        # Bands have gaps of their own: each takes the place of a pixel.
+        series = ImageSeries(values[part][:, :, None, :, None], days[part], known[part][..., None])
+        between, _, seen = interpolate_series(series, days[part])
+        gaps = seen[..., 0] & ~known[part]
+        filled[part] = np.where(gaps, between[:, :, 0, :, 0], values[part])
     return filled
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 
-from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate
+from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate, series_table
 from mmsits.models import SeriesDataPreprocessor
 
 PACK = [dict(type='PackSeriesInputs')]
@@ -299,6 +299,20 @@ def test_missing_values_are_interpolated_band_by_band(folder):
     normalised = preprocess(pseudo_collate([dataset[i] for i in range(3)]))['inputs']['s2'].values
     assert normalised.isfinite().all()
     assert not normalised[1, :, 1].any()
+
+
+def test_interpolation_is_numpys_band_by_band(monkeypatch):
+    monkeypatch.setattr(series_table, 'SERIES_AT_ONCE', 7)
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random((20, 9, 3)) < 0.5, np.nan, rng.random((20, 9, 3)) * 4000).astype(np.float32)
+    days = np.sort(rng.choice(365, (20, 9)), axis=1) + 17000 + np.arange(9)
+    expected = values.copy()
+    for series, band in np.argwhere(np.isfinite(values).any(axis=1)):
+        there = np.isfinite(values[series, :, band])
+        expected[series, :, band] = np.interp(days[series], days[series, there], values[series, there, band])
+    found = series_table.interpolate_missing(values, days)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_array_equal(found[np.isfinite(values)], values[np.isfinite(values)])
 
 
 def test_interpolation_does_not_reach_beyond_the_end_of_a_series(folder):
