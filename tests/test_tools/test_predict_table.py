@@ -1,6 +1,8 @@
 """The recipe for tables of series, trained and applied to other tables as a user does it."""
 
+import argparse
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from mmsits.apis.domains import load_network, open_table
 from mmsits.engine import load_config, prepare_config
 from mmsits.engine.files import write_atomically
 from tests.helpers.parcel_network import call
@@ -104,6 +107,21 @@ def test_a_series_that_was_never_observed_has_no_class(trained, tmp_path, monkey
     rows = predict(trained, monkeypatch, table, tmp_path / 'out.csv')
     assert (rows[0]['class'], rows[0]['class_name'], rows[0]['p_late'], rows[0]['dates']) == ('-1', '', '', '0')
     assert all(row['class_name'] for row in rows[1:])
+
+
+def test_what_determines_the_predictions_is_noted(trained, tmp_path):
+    table = write_series_table(tmp_path / 'new.npz', 20)
+    arguments = argparse.Namespace(checkpoint=str(trained[1]), table=table, part_size=10)
+
+    def described(**changes):
+        cfg = load_config(trained[0], {f'test_dataloader.dataset.{name}': value for name, value in changes.items()})
+        network = load_network(cfg, trained[1])
+        return json.dumps(predict_table.describe(arguments, network, open_table(network, table)), default=str)
+
+    same = described()
+    assert described() == same
+    assert described(missing='mask') != same
+    assert described(missing_value=-1) != same
 
 
 @pytest.mark.parametrize(
