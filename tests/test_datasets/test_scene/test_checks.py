@@ -67,6 +67,31 @@ def test_files_that_fill_little_of_their_grid_are_reported(tmp_path: Path, warni
     assert '115 × 115 pixels, 33 times as many as the largest file' in warnings[0]
 
 
+@pytest.mark.parametrize('side', [np.s_[:, :, :12], np.s_[:, :, -1:], np.s_[:, :3], np.s_[:, -5:]])
+def test_a_border_on_one_side_is_reported(tmp_path: Path, warnings: list[str], side: Any) -> None:
+    images = numbers(3, 2, SIDE, SIDE)
+    images[1][side] = 0
+    write_series(tmp_path / 's1', images, ['VV', 'VH'])
+    look(tmp_path)
+    assert f'S1_{DATES[1]}.tif' in warnings[0]
+    assert 'nothing but 0; so it is in 1 corners or sides' in warnings[0]
+
+
+def test_a_side_of_which_a_part_is_constant_is_not_reported(tmp_path: Path, warnings: list[str]) -> None:
+    images = numbers(3, 2, SIDE, SIDE)
+    images[:, :, :30, 0] = images[:, :, -30:, 0] = 0
+    write_series(tmp_path / 's1', images, ['VV', 'VH'])
+    look(tmp_path)
+    assert not warnings
+
+
+def test_a_border_of_another_number_than_the_declared_one_is_reported(tmp_path: Path, warnings: list[str]) -> None:
+    write_series(tmp_path / 's1', swath(0), ['VV', 'VH'], nodata=-999)
+    look(tmp_path)
+    assert 'nodata is -999, and the border' in warnings[0]
+    assert 'say nodata=0 with the sensor, or write -999 there too' in warnings[0]
+
+
 @pytest.mark.parametrize('nodata', [0, 'none'])
 def test_declared_nodata_is_not_reported(tmp_path: Path, warnings: list[str], nodata: Any) -> None:
     write_series(tmp_path / 's1', swath(0), ['VV', 'VH'])
@@ -105,6 +130,14 @@ def test_db_where_linear_is_declared_is_refused(tmp_path: Path, warnings: list[s
         look(tmp_path, unit='linear')
     look(tmp_path, unit='dB')
     assert not warnings
+
+
+@pytest.mark.parametrize('unit', ['intensity', 'Sigma0', 'gamma0', 'backscatter coefficient', 'linear'])
+def test_db_is_refused_under_all_names_of_linear_intensities(tmp_path: Path, unit: str) -> None:
+    backscatter(tmp_path, -22, -4)
+    with pytest.raises(DataError, match=f"cannot be '{unit}'.*unit='dB'"):
+        look(tmp_path, unit=unit)
+    look(tmp_path, unit='gamma0 dB')
 
 
 def test_linear_where_db_is_declared_is_reported(tmp_path: Path, warnings: list[str]) -> None:
