@@ -15,7 +15,7 @@ PIXEL_MODELS = sorted((CONFIGS / '_base_' / 'models').glob('pixel_*.py'))
 
 
 def predict(cfg, classes):
-    """Class scores of two series of one pixel, one of them with a gap and a band that it lacks."""
+    """Class scores (2,K,1,1) of two series of one pixel, one of them with a gap and a band that it lacks."""
     model = MODELS.build(cfg.model).eval()
     bands = cfg.model.backbone.in_channels
     values, valid = torch.rand(2, 6, bands, 1, 1), torch.ones(2, 6, 1, 1).bool()
@@ -25,6 +25,7 @@ def predict(cfg, classes):
         scores = model.encode_decode({'series': ImageSeries(values, days, valid)})
     assert scores.shape == (2, classes, 1, 1)
     assert scores.isfinite().all()
+    return scores
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
@@ -41,4 +42,4 @@ def test_a_table_has_the_networks_that_fit_it(path):
 
 @pytest.mark.parametrize('path', PIXEL_MODELS, ids=lambda path: path.stem)
 def test_other_encoders_take_the_place_of_the_recipes(path):
-    predict(load_config(path), 21)
+    assert predict(load_config(path), 21).shape == (2, 21, 1, 1)
