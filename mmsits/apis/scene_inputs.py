@@ -48,7 +48,8 @@ _OF_EACH_PIXEL = (
 )
 """Transforms that make the same of a pixel whichever others are in its sample."""
 _LONGEST_SEASON = 500
-"""Days between the start of a season and the middle of its dates beyond which the dates belong to another one."""
+"""Days between the start of a season and the middle of its dates beyond which the dates belong to another one. Of a
+series over several years, which is longer, its length."""
 
 
 class SceneReader:
@@ -250,7 +251,8 @@ def _season_start(days: Any, sensors: Sequence[str], network: TrainedNetwork, me
     fixed = network.segmentor.data_preprocessor.reference_day
     start = resolve_season_start(meta['season_start'], found) if fixed is None else fixed
     distance = int(np.median(found)) - start
-    if not -_LONGEST_SEASON <= distance <= _LONGEST_SEASON:
+    longest = max(_LONGEST_SEASON, int(found[-1] - found[0]))
+    if not -longest <= distance <= longest:
         raise CheckpointError(
             f'the network counts days from {iso_day(start)}, the scene has dates from {iso_day(found[0])} to '
             f'{iso_day(found[-1])}: these are other days than it was trained with. Say when the season of the scene '

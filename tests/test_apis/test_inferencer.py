@@ -269,6 +269,14 @@ def test_the_season_is_that_of_the_checkpoint(tmp_path):
     assert (first == read(moved(much_later, tmp_path / 'c', options=SMALL))).all()
 
 
+def test_a_series_over_three_years_is_one_season_from_a_fixed_day(tmp_path):
+    series = scene_of(20, 20).series['s2']
+    days = np.linspace(FIRST_DAY + 10, FIRST_DAY + 1100, len(series.days)).astype(np.int32)
+    scene = MemoryScene({'s2': series._replace(days=days)})
+    mapper = inferencer(tmp_path, season_start='2018-01-01')
+    assert mapper(scene, tmp_path / 'map', options=SMALL).files['classes'].is_file()
+
+
 @pytest.mark.parametrize(
     ('changes', 'scene', 'sentence'),
     [
