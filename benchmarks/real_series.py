@@ -92,7 +92,7 @@ def config_of(table: str, method: str, options: Mapping[str, Any] | None = None)
     cfg = load_config(CONFIGS / 'series' / f'recipe_{table}.py', options)
     if method in ENCODERS:
         other = load_config(CONFIGS / '_base_' / 'models' / f'pixel_{method}.py').model
-        encoder, own = other.backbone.encoder, cfg.model.backbone.encoder
+        encoder, own = other.backbone.encoder, cfg.model.backbone.encoder.members.mlp
         encoder.update({name: own[name] for name in ('days', 'length') if name in encoder})
         cfg.model.backbone.encoder = encoder
         cfg.model.decode_head.update({name: other.decode_head[name] for name in ('in_channels', 'num_members')})

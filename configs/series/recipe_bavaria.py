@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=13)),
-    backbone=dict(in_channels=13, encoder=dict(days=(45, 241), length=14)),
+    backbone=dict(in_channels=13, encoder=dict(members=dict(mlp=dict(days=(45, 241), length=14)))),
     decode_head=dict(num_classes=9),
 )

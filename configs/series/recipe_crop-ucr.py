@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=1)),
-    backbone=dict(in_channels=1, encoder=dict(days=(0, 360), length=46)),
+    backbone=dict(in_channels=1, encoder=dict(members=dict(mlp=dict(days=(0, 360), length=46)))),
     decode_head=dict(num_classes=24),
 )

@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=14)),
-    backbone=dict(in_channels=14, encoder=dict(days=(0, 335), length=12)),
+    backbone=dict(in_channels=14, encoder=dict(members=dict(mlp=dict(days=(0, 335), length=12)))),
     decode_head=dict(num_classes=7),
 )

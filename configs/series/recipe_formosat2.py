@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=3)),
-    backbone=dict(in_channels=3, encoder=dict(days=(0, 296), length=149)),
+    backbone=dict(in_channels=3, encoder=dict(members=dict(mlp=dict(days=(0, 296), length=149)))),
     decode_head=dict(num_classes=13),
 )

@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=13)),
-    backbone=dict(in_channels=13, encoder=dict(days=(0, 507), length=51)),
+    backbone=dict(in_channels=13, encoder=dict(members=dict(mlp=dict(days=(0, 507), length=51)))),
     decode_head=dict(num_classes=12),
 )

@@ -6,6 +6,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=6)),
-    backbone=dict(in_channels=6, encoder=dict(days=(12, 362), length=23)),
+    backbone=dict(in_channels=6, encoder=dict(members=dict(mlp=dict(days=(12, 362), length=23)))),
     decode_head=dict(num_classes=9),
 )

@@ -11,6 +11,6 @@ train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=10)),
-    backbone=dict(in_channels=10, encoder=dict(days=(0, 360), length=37)),
+    backbone=dict(in_channels=10, encoder=dict(members=dict(mlp=dict(days=(0, 360), length=37)))),
     decode_head=dict(num_classes=21),
 )

@@ -30,7 +30,7 @@ def record(method, table, seed, value, fold=None):
 
 def test_every_method_and_table_has_a_config(study):
     for table in study.TABLES:
-        assert study.config_of(table, 'recipe').model.backbone.encoder.type == 'SeriesMLP'
+        assert study.config_of(table, 'recipe').model.backbone.encoder.type == 'EncoderEnsemble'
     for method in study.ENCODERS:
         cfg = study.config_of('sinop', method)
         assert cfg.model.decode_head.num_classes == 4

@@ -28,9 +28,11 @@ test_dataloader = dict(dataset=_table)
 train_cfg = dict(max_iters=40)
 default_hooks = dict(checkpoint=dict(interval=40))
 log_level = 'WARNING'
+_attention = dict(d_model=32, n_head=4, mlp=(32, 16))
+_members = dict(mlp=dict(hidden_channels=(16, 16)), ltae_1=_attention, ltae_2=_attention)
 model = dict(
     data_preprocessor=dict(sensors=dict(series=2)),
-    backbone=dict(in_channels=2, encoder=dict(hidden_channels=(16, 16))),
+    backbone=dict(in_channels=2, encoder=dict(members=_members)),
     decode_head=dict(in_channels=80, num_classes=3),
 )
 """
