@@ -15,14 +15,17 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import DictAction
 
-from mmsits.apis.domains import load_network, open_table
+from mmsits.apis.domains import TrainedNetwork, ensemble_digests, load_network, open_table
 from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_with_progress, series_columns
+from mmsits.datasets import SeriesTableDataset
 from mmsits.engine import ConfigError, load_config, trust_checkpoints
 from mmsits.engine.command_line import building, run_tool
+from mmsits.version import __version__
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,6 +54,28 @@ def check(arguments: argparse.Namespace) -> None:
         raise ConfigError('--batch-size and --part-size must be 1 or more')
 
 
+def describe(arguments: argparse.Namespace, network: TrainedNetwork, dataset: SeriesTableDataset) -> dict[str, Any]:
+    """What determines the predictions: parts of an earlier run that was made from something else are not reused."""
+    files = [
+        (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
+        for file in (Path(arguments.checkpoint), arguments.table)
+    ]
+    return dict(
+        model=network.cfg.model.to_dict(),
+        # How the table is read: bands, columns, missing values, season, transforms.
+        dataset=network.cfg.test_dataloader.dataset.to_dict(),
+        meta={name: network.meta.get(name) for name in ('bands', 'classes', 'units', 'season_start')},
+        season_start=dataset.season_start,
+        files=files,
+        ensemble=ensemble_digests(network),
+        shift=network.shift,
+        series=len(dataset),
+        part_size=arguments.part_size,
+        device=network.device.type,
+        version=__version__,
+    )
+
+
 def main(arguments: argparse.Namespace) -> None:
     trust_checkpoints(arguments.trust_checkpoint)
     check(arguments)
@@ -58,11 +83,7 @@ def main(arguments: argparse.Namespace) -> None:
         cfg = load_config(arguments.config, arguments.cfg_options)
         network = load_network(cfg, arguments.checkpoint, arguments.device)
         dataset = open_table(network, arguments.table)
-    files = [
-        (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
-        for file in (Path(arguments.checkpoint), arguments.table)
-    ]
-    description = dict(model=cfg.model.to_dict(), files=files, series=len(dataset), part_size=arguments.part_size)
+    description = describe(arguments, network, dataset)
     start = time.monotonic()
     rows = classify_with_progress(
         network,

@@ -13,13 +13,14 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
+from mmsits.apis.map_manifest import digest_of
 from mmsits.datasets import identity_collate
 from mmsits.datasets.inspection import build_dataset
 from mmsits.datasets.parcel_dataset import ParcelSeriesDataset
 from mmsits.datasets.series_table import SeriesTableDataset
 from mmsits.datasets.timematch import TimeMatchDataset
 from mmsits.engine.checkpoint import load_strictly
-from mmsits.engine.config import load_config
+from mmsits.engine.config import find_weights, load_config
 from mmsits.engine.ensemble import load_ensemble, segmentor_weights
 from mmsits.engine.errors import CheckpointError, ConfigError
 from mmsits.engine.hooks.checkpoint_contract_hook import compare_metainfo, compare_weights
@@ -90,6 +91,12 @@ def load_network(
         meta,
         0 if shift is None else int(shift),
     )
+
+
+def ensemble_digests(network: TrainedNetwork) -> list[str]:
+    """SHA-256 of the further checkpoints that `test_cfg.test_time` averages over."""
+    averaging = network.segmentor.averaging
+    return [digest_of(find_weights(str(path))) for path in averaging.checkpoints] if averaging else []
 
 
 def open_domains(

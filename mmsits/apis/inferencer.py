@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from mmengine.config import Config
 
-from mmsits.apis.domains import load_network
-from mmsits.apis.map_job import MapJob, MapOptions, Progress
+from mmsits.apis.domains import ensemble_digests, load_network
+from mmsits.apis.map_job import MapJob, MapOptions, Progress, map_files, map_outputs
 from mmsits.apis.map_manifest import MapManifest, digest_of
+from mmsits.apis.map_scores import parcel_targets
 from mmsits.apis.parcel_predictor import ParcelPredictor
 from mmsits.apis.scene_checks import check_values
 from mmsits.apis.scene_config import scene_config
 from mmsits.apis.scene_inputs import NetworkRunner, SceneReader, dataset_config, prediction_transforms, training_meta
 from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_predictors import PixelPredictor, WindowPredictor, network_kind
-from mmsits.datasets.scene.checks import check_scene
-from mmsits.datasets.scene.scene import Scene, open_scene
+from mmsits.datasets.scene.parcel_cache import describe_scene
+from mmsits.datasets.scene.scene import open_scene
 from mmsits.datasets.timematch_classes import palette_of
 from mmsits.engine.errors import ConfigError
 from mmsits.version import __version__
@@ -120,8 +122,8 @@ class SITSInferencer:
             scene: `mmsits.datasets.scene.Scene`, or what has its `grid`, `sensors_info`, `days` and `read`.
             out: folder for the map.
             parcels: file of polygons, each of which is classified: by the network, or by averaging the map inside.
-            labels: raster or vector file, or `SceneLabels`, to compare the map with; of a raster code i is class i.
-            label_column: column with class names in the labels, and in the parcels where these have it.
+            labels: raster or vector file, or `SceneLabels`, to compare the pixels of the map with.
+            label_column: column with class names, in the labels and in the parcels where these have it.
             options: see `MapOptions`.
             overwrite: replace a map of other things that is in `out`.
             progress: called often.
@@ -137,13 +139,15 @@ class SITSInferencer:
             DiskWriteError: if the disk is full or refuses.
         """
         job = self._job(scene, out, parcels, options or MapOptions(), overwrite, parcels_layer)
-        reference = _labels(labels, label_column, scene.grid, self.classes)
+        # Labels are looked at before hours of computing, rather than after.
+        reference = None if self.kind == 'parcels' else _labels(labels, label_column, scene.grid, self.classes)
+        targets = self._parcel_targets(job.parcels, label_column, reference is not None)
         resumed = job.run(progress)
         scores = {}
-        if reference is not None and self.kind != 'parcels':
+        if reference is not None:
             scores['pixels'] = job.score_pixels(reference, progress)
-        if label_column is not None and job.parcels is not None:
-            scores['parcels'] = job.score_parcels(label_column)
+        if targets is not None:
+            scores['parcels'] = job.score_parcels(targets)
         return MapResult(Path(out), job.files, scores, len(job.tiles), resumed)
 
     def verify(
@@ -178,6 +182,12 @@ class SITSInferencer:
             raise ConfigError(f'{out} holds no finished map that could be verified')
         return job.verify(count, progress)
 
+    def _parcel_targets(self, parcels: ParcelFile | None, column: str | None, elsewhere: bool) -> np.ndarray | None:
+        """What the parcels are, if their file says it; it need not where there are labels elsewhere."""
+        if parcels is None or column is None or (elsewhere and column not in parcels.frame.columns):
+            return None
+        return parcel_targets(parcels, column, self.classes)
+
     def _job(
         self,
         scene: Any,
@@ -193,10 +203,11 @@ class SITSInferencer:
         reader = SceneReader(scene, self.network, self.meta)
         file = None if parcels is None else ParcelFile(parcels, scene.grid, layer)
         predictor = self._predictor(reader, file, options)
-        manifest = MapManifest(out, self._description(reader, file, options), overwrite)
+        outputs = map_outputs(map_files(options, self.kind == 'parcels', file is not None).values())
+        if parcels is not None and Path(parcels).resolve() in [(Path(out) / name).resolve() for name in outputs]:
+            raise ConfigError(f'{parcels} would be overwritten by the map of it: give another folder')
+        manifest = MapManifest(out, self._description(reader, file, options), overwrite, outputs)
         if not manifest.complete:
-            if isinstance(scene, Scene):
-                check_scene(scene)
             check_values(reader, self.network)
         return MapJob(reader, self._runner, predictor, self.classes, self.palette, file, options, manifest)
 
@@ -208,35 +219,54 @@ class SITSInferencer:
         size = options.window_size or dataset.get('window_size') or crop[0] or 128
         parcels = self.kind == 'parcels'
         tile = options.tile_size or (512 if parcels else 1024)
-        batch = options.batch_size or (128 if parcels else 8)
-        if min(tile, batch, options.pixel_batch, options.pixels_per_parcel) < 1:
+        on_cpu = self.network.device.type == 'cpu'
+        # A CPU gains nothing from more, and has the memory of each.
+        batch = options.batch_size or (128 if parcels else 2 if on_cpu else 8)
+        pixel_batch = options.pixel_batch or (2**13 if on_cpu else 2**15)
+        if min(tile, batch, pixel_batch, options.pixels_per_parcel) < 1:
             raise ConfigError('sizes of tiles and batches, and pixels per parcel, must be 1 or more')
         if parcels and options.probabilities:
             raise ConfigError('a network for parcels makes no raster of probabilities: the file of parcels holds them')
         overlap = size // 4 if options.overlap is None else options.overlap
-        return options._replace(window_size=int(size), overlap=int(overlap), batch_size=batch, tile_size=tile)
+        return options._replace(
+            window_size=int(size),
+            overlap=int(overlap),
+            batch_size=batch,
+            pixel_batch=pixel_batch,
+            tile_size=tile,
+        )
 
     def _predictor(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> Any:
         if self.kind == 'parcels':
             assert parcels is not None
             assert options.batch_size is not None
-            labels = dataset_config(self.network.cfg).get('labels') or {}
-            rules = {name: labels[name] for name in ('inner_buffer', 'all_touched') if name in labels}
             return ParcelPredictor(
-                reader, self._runner, parcels, rules, options.pixels_per_parcel, batch_size=options.batch_size
+                reader,
+                self._runner,
+                parcels,
+                self._parcel_rules(),
+                options.pixels_per_parcel,
+                batch_size=options.batch_size,
             )
         if self.kind == 'pixels':
+            assert options.pixel_batch is not None
             return PixelPredictor(reader, self._runner, batch_size=options.pixel_batch)
         assert options.window_size is not None
         assert options.overlap is not None
         assert options.batch_size is not None
         return WindowPredictor(reader, self._runner, options.window_size, options.overlap, options.batch_size)
 
+    def _parcel_rules(self) -> dict[str, Any]:
+        """How the pixels of parcels are found, as the config's dataset finds them."""
+        labels = dataset_config(self.network.cfg).get('labels') or {}
+        return {name: labels[name] for name in ('inner_buffer', 'all_touched') if name in labels}
+
     def _description(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> dict[str, Any]:
         """What determines the bytes of a map."""
         grid = reader.scene.grid
         described = dict(
             checkpoint=digest_of(self._checkpoint),
+            ensemble=ensemble_digests(self.network),
             network=self.network.cfg.model.to_dict(),
             transforms=[repr(transform) for transform in prediction_transforms(self.network.cfg)],
             classes=list(self.classes),
@@ -249,7 +279,8 @@ class SITSInferencer:
             crs=grid.crs.to_wkt(),
             transform=list(grid.transform)[:6],
             size=list(grid.shape),
-            parcels=None if parcels is None else [_file_identity(parcels.path), len(parcels)],
+            parcels=None if parcels is None else [_file_identity(parcels.path), parcels.layer, len(parcels)],
+            parcel_rules=self._parcel_rules() if self.kind == 'parcels' else None,
             device=self.network.device.type,
             versions=dict(mmsits=__version__, torch=torch.__version__),
         )
@@ -270,21 +301,11 @@ def _labels(labels: Any, column: str | None, grid: Any, classes: tuple[str, ...]
 
 
 def scene_identity(scene: Any) -> Any:
-    """What tells a scene from others: its files with size and time of change, and how their numbers are taken."""
-    identity = {}
-    for name, series in (getattr(scene, 'sensors', None) or {}).items():
-        identity[name] = _series_identity(series)
-        if (clouds := getattr(series, 'clouds', None)) is not None:
-            rules = [clouds.kind, clouds.threshold, clouds.classes, clouds.dilation, clouds.missing]
-            identity[f'{name}: clouds'] = [str(rules), *_series_identity(clouds.rasters)]
-    return identity or dict(scene.sensors_info)
-
-
-def _series_identity(series: Any) -> list[Any]:
-    return [
-        [*_file_identity(source.path), list(source.indexes), str(source.radiometry), series.resampling]
-        for source in series.sources
-    ]
+    """What tells a scene from others: its files with size and time of change, their dates, and how their numbers are
+    taken."""
+    if not getattr(scene, 'sensors', None):
+        return dict(sensors=dict(scene.sensors_info), days={name: days.tolist() for name, days in scene.days.items()})
+    return describe_scene(scene, {name: info['bands'] for name, info in scene.sensors_info.items()}).splitlines()
 
 
 def _file_identity(path: Path) -> list[Any]:

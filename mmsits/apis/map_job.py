@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +35,8 @@ class MapOptions(NamedTuple):
         window_size: height and width of the windows that a dense network sees, in pixels. None for those of the config
             (window or crop size of its test data), else 128.
         overlap: of neighbouring windows, in pixels. None for a quarter.
-        batch_size: windows, or parcels, in a batch. None for 8 and 128.
-        pixel_batch: pixels in a batch of a network that looks at each by itself.
+        batch_size: windows, or parcels, in a batch. None for 8 windows (on a CPU 2), 128 parcels.
+        pixel_batch: pixels in a batch of a network that looks at each by itself. None for 32768 (on a CPU 8192).
         tile_size: height and width of the tiles after each of which a run can be stopped; a multiple of 512 makes the
             smallest files. None for 1024, for parcel networks 512.
         pixels_per_parcel: see `ParcelPredictor`.
@@ -46,9 +46,38 @@ class MapOptions(NamedTuple):
     window_size: int | None = None
     overlap: int | None = None
     batch_size: int | None = None
-    pixel_batch: int = 8192
+    pixel_batch: int | None = None
     tile_size: int | None = None
     pixels_per_parcel: int = 4096
+
+
+def map_files(options: MapOptions, of_parcels: bool, with_parcels: bool) -> dict[str, str]:
+    """Names of the files of a map, by kind.
+
+    Args:
+        options: of the map.
+        of_parcels: whether the network classifies parcels, and no pixels.
+        with_parcels: whether parcels are given.
+    """
+    names = {}
+    if not of_parcels:
+        names = {'classes': CLASS_MAP, 'confidence': CONFIDENCE_MAP}
+        if options.probabilities:
+            names['probabilities'] = PROBABILITY_MAP
+    return names | ({'parcels': PARCELS} if with_parcels else {})
+
+
+def map_outputs(files: Iterable[str]) -> list[str]:
+    """Names of all that may be written for a map: its files, what lies beside them, scores.
+
+    Args:
+        files: from `map_files`.
+    """
+    files = list(files)
+    beside = [Path(name).with_suffix('.qml').name for name in files]
+    # Programs that show a raster keep its statistics there.
+    beside += [f'{name}.aux.xml' for name in files if name.endswith('.tif')]
+    return [*files, *beside, *SCORES.values()]
 
 
 class MapJob:
@@ -93,13 +122,7 @@ class MapJob:
     @property
     def files(self) -> dict[str, Path]:
         """The files of the map, by kind."""
-        names = {'classes': CLASS_MAP, 'confidence': CONFIDENCE_MAP, 'probabilities': PROBABILITY_MAP}
-        if self._of_parcels:
-            names = {}
-        elif not self._options.probabilities:
-            del names['probabilities']
-        if self.parcels is not None:
-            names['parcels'] = PARCELS
+        names = map_files(self._options, self._of_parcels, self.parcels is not None)
         return {kind: self.manifest.folder / name for kind, name in names.items()}
 
     def run(self, progress: Progress) -> int:
@@ -110,8 +133,8 @@ class MapJob:
         """
         if self.manifest.complete:
             return len(self.tiles)
-        finished = [number for number in range(len(self.tiles)) if self.manifest.has(number)]
-        todo = [number for number in range(len(self.tiles)) if number not in set(finished)]
+        finished = {number for number in range(len(self.tiles)) if self.manifest.has(number)}
+        todo = [number for number in range(len(self.tiles)) if number not in finished]
         steps = [self._predictor.steps(tile) for tile in self.tiles]
         before = sum(steps[number] for number in finished)
         self._predict(todo, self.manifest.save, lambda done: progress('predicting', before + done, sum(steps)))
@@ -248,8 +271,8 @@ class MapJob:
         out = self.manifest.folder / SCORES['pixels']
         return score_pixels(self.files['classes'], labels, self._classes, self.tiles, out, counted)
 
-    def score_parcels(self, column: str) -> dict[str, float]:
-        """Compare the classes of the parcels with a column of their file."""
+    def score_parcels(self, target: np.ndarray) -> dict[str, float]:
+        """Compare the classes of the parcels with what `parcel_targets` says of them."""
         import geopandas
 
         assert self.parcels is not None
@@ -257,7 +280,7 @@ class MapJob:
         name = free_names(wanted, list(self.parcels.frame.columns))['class']
         predicted = geopandas.read_file(self.files['parcels'], columns=[name], ignore_geometry=True)[name]
         out = self.manifest.folder / SCORES['parcels']
-        return score_parcels(self.parcels, column, predicted, self._classes, out)
+        return score_parcels(self.parcels, target, predicted, self._classes, out)
 
 
 class _repeatable:

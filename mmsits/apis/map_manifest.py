@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -17,36 +18,50 @@ import numpy as np
 from mmsits.engine.errors import ConfigError, DiskWriteError
 from mmsits.engine.files import remove_leftovers, write_atomically
 
+TILES = '.mmsits-tiles'
+"""Name of the folder of tiles within that of the map: nobody else's."""
+
 
 class MapManifest:
     """The folder of a map: its description, the tiles that are finished, the files that are.
 
     `manifest.json` says what the map is made from, and is written before the first tile and after the last file. A tile
-    is a file in `tiles/` that is there in full or not at all. When the map is complete the tiles go.
+    is a file in the hidden folder `TILES` that is there in full or not at all. When the map is complete the tiles go.
+
+    What a manifest does not list is not the map's: it is never removed, and only overwritten if that is asked for.
 
     Args:
         folder: made if needed.
         description: what determines the content of the map, by name; plain values.
-        overwrite: begin anew where the folder holds a map of other things.
+        overwrite: begin anew where the folder holds a map of other things, whose files are removed; or other files
+            under the names of this map's, or a damaged manifest.
+        outputs: names of all files that may be written for the map.
 
     Raises:
-        ConfigError: if the folder holds a map, finished or not, that was made from something else; says from what.
+        ConfigError: if the folder holds a map, finished or not, that was made from something else (says from what), or
+            files that no manifest tells of.
         DiskWriteError: if nothing can be written there.
     """
 
-    def __init__(self, folder: str | Path, description: Mapping[str, Any], overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        description: Mapping[str, Any],
+        overwrite: bool = False,
+        outputs: Iterable[str] = (),
+    ) -> None:
         self.folder = Path(folder)
         self.description = json.loads(json.dumps(description, default=str))
-        self._tiles = self.folder / 'tiles'
+        self._outputs = list(outputs)
+        self._tiles = self.folder / TILES
         self._file = self.folder / 'manifest.json'
         check_writable(self.folder)
-        earlier = self._earlier()
-        if earlier is not None and earlier['made_from'] != self.description:
-            if not overwrite:
-                raise ConfigError(_refusal(self.folder, earlier['made_from'], self.description))
-            earlier = None
+        earlier = self._earlier(overwrite)
         if earlier is None:
-            self.discard()
+            self._begin_among_others(overwrite)
+        elif earlier['made_from'] != self.description:
+            self._replace(earlier, overwrite)
+            earlier = None
         else:
             remove_leftovers(self._tiles)
         self.files: dict[str, str] = dict((earlier or {}).get('files') or {})
@@ -54,19 +69,41 @@ class MapManifest:
         if earlier is None:
             self._write()
 
-    def _earlier(self) -> dict[str, Any] | None:
+    def _earlier(self, overwrite: bool) -> dict[str, Any] | None:
+        """The manifest that is there; None if there is none, or a damaged one is to be replaced."""
         try:
             found = json.loads(self._file.read_text())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ConfigError(f'{self._file} cannot be read ({error.strerror}): give another folder') from error
+        except ValueError as error:
+            if overwrite:
+                return None
             raise ConfigError(f'{self._file} cannot be read ({error}): give another folder, or --overwrite') from error
-        if not isinstance(found, dict) or 'made_from' not in found:
+        if not isinstance(found, dict) or not isinstance(found.get('made_from'), dict):
             raise ConfigError(f'{self._file} is no manifest of a map: give another folder')
         return found
 
-    def discard(self) -> None:
-        """Remove the tiles, and that they were there."""
+    def _begin_among_others(self, overwrite: bool) -> None:
+        """Refuse files that no manifest tells of where they would be overwritten."""
+        taken = [name for name in (*self._outputs, TILES) if os.path.lexists(self.folder / name)]
+        if taken and not overwrite:
+            raise ConfigError(
+                f'{self.folder} holds {", ".join(taken)}, but no manifest.json that says of what map. Give another '
+                'folder, or --overwrite to replace them.'
+            )
+        # Tiles of what nobody knows any more must not be taken for this map's.
+        shutil.rmtree(self._tiles, ignore_errors=True)
+
+    def _replace(self, earlier: Mapping[str, Any], overwrite: bool) -> None:
+        """Remove the files of another map; its manifest goes last, so that a run killed meanwhile finds the rest."""
+        if not overwrite:
+            raise ConfigError(_refusal(self.folder, earlier['made_from'], self.description))
+        for name in {*(earlier.get('outputs') or ()), *(earlier.get('files') or ())}:
+            # Files of the folder itself, whatever a manifest that was edited says.
+            if Path(name).name == name and (self.folder / name).is_file():
+                (self.folder / name).unlink()
         shutil.rmtree(self._tiles, ignore_errors=True)
         self._file.unlink(missing_ok=True)
 
@@ -119,7 +156,7 @@ class MapManifest:
         return self._tiles / f'{tile:08d}.npz'
 
     def _write(self) -> None:
-        content = dict(made_from=self.description, files=self.files, tiles=self.tile_digests)
+        content = dict(made_from=self.description, outputs=self._outputs, files=self.files, tiles=self.tile_digests)
         write_atomically(self._file, (json.dumps(content, indent=1, ensure_ascii=False) + '\n').encode())
 
 
@@ -129,6 +166,8 @@ def check_writable(folder: Path) -> None:
     Raises:
         DiskWriteError: if not; before hours of computing rather than after.
     """
+    if folder.exists() and not folder.is_dir():
+        raise DiskWriteError(errno.ENOTDIR, 'this is a file: give another folder', str(folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f'.probe-{os.getpid()}'

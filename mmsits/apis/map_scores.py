@@ -55,20 +55,16 @@ def score_pixels(
     return metric.evaluate(labelled) | dict(unobserved=unobserved)
 
 
-def score_parcels(
-    parcels: ParcelFile, column: str, predicted: Any, classes: Sequence[str], out: str | Path
-) -> dict[str, float]:
-    """Compare the classes of parcels with a column of their file; print the table and write it.
+def parcel_targets(parcels: ParcelFile, column: str, classes: Sequence[str]) -> np.ndarray:
+    """Classes of parcels by a column of their file.
 
     Args:
         parcels: of the scene.
-        column: holds class names; parcels of other classes, or without one, do not count.
-        predicted: (N,) class indices, null where unknown.
+        column: holds class names.
         classes: K names.
-        out: JSON file for scores and confusion matrix.
 
     Returns:
-        OA, mIoU, macro_F1 and so on, and `unobserved`: parcels with a label that the map says nothing of.
+        (N,) uint8 indices, 255 for parcels of other classes, or without one.
 
     Raises:
         DataError: if there is no such column, or it holds none of the classes.
@@ -86,12 +82,30 @@ def score_parcels(
             path=parcels.path,
             hint='Choose another column, or bring its names to those of the network.',
         )
-    known = np.asarray(predicted.notna(), bool) if hasattr(predicted, 'notna') else ~np.asarray(predicted.isna(), bool)
+    return target
+
+
+def score_parcels(
+    parcels: ParcelFile, target: np.ndarray, predicted: Any, classes: Sequence[str], out: str | Path
+) -> dict[str, float]:
+    """Compare the classes of parcels with what they are; print the table and write it.
+
+    Args:
+        parcels: of the scene.
+        target: from `parcel_targets`.
+        predicted: (N,) class indices, a pandas series, null where unknown.
+        classes: K names.
+        out: JSON file for scores and confusion matrix.
+
+    Returns:
+        OA, mIoU, macro_F1 and so on, and `unobserved`: parcels in the scene with a label that the map says nothing of.
+    """
+    known = predicted.notna().to_numpy(bool)
     inside = np.zeros(len(parcels), bool)
     inside[parcels.inside] = True
     counted = known & (target != NODATA)
     metric = _metric(classes, out)
-    _count(metric, np.asarray(predicted[counted], np.int64)[None], target[counted][None])
+    _count(metric, predicted.to_numpy(na_value=0).astype(np.int64)[counted], target[counted])
     unobserved = int((inside & ~known & (target != NODATA)).sum())
     return metric.evaluate(1) | dict(unobserved=unobserved)
 
@@ -103,4 +117,5 @@ def _metric(classes: Sequence[str], out: str | Path) -> SeriesSegmentationMetric
 
 
 def _count(metric: SeriesSegmentationMetric, prediction: np.ndarray, target: np.ndarray) -> None:
-    metric.process(None, [dict(prediction=prediction[None].astype(np.int64), targets=target[None].astype(np.int64))])
+    batch = dict(prediction=prediction[None].astype(np.int64), targets=target[None].astype(np.int64))
+    metric.process(None, [batch])

@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from mmsits.datasets.scene.grid import Grid, Window
+from mmsits.datasets.scene.rasters import gdal_settings
 from mmsits.engine.errors import DiskWriteError
 from mmsits.engine.files import write_atomically
 
@@ -84,7 +85,7 @@ def write_raster(
         zlevel=1,
         bigtiff='if_safer',
     )
-    with _as_disk_error(path), _removed(plain, optimised), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+    with _as_disk_error(path), without_leftovers(plain, optimised), gdal_settings():
         with rasterio.open(plain, 'w', **profile) as file:
             _describe(file, bands, tags, palette)
             for window, values in parts:
@@ -98,7 +99,7 @@ def write_raster(
             overview_resampling='nearest' if palette is not None else 'average',
             bigtiff='if_safer',
         )
-        _take_name(optimised, path)
+        take_name(optimised, path)
 
 
 def _rasterio_window(window: Window) -> Any:
@@ -117,7 +118,7 @@ def _describe(file: Any, bands: Sequence[RasterBand], tags: dict[str, str], pale
         file.write_colormap(1, colours | {NODATA: (0, 0, 0, 0)})
 
 
-def _take_name(temporary: Path, path: Path) -> None:
+def take_name(temporary: Path, path: Path) -> None:
     """Flush a file to the disk and give it its name."""
     with open(temporary, 'rb+') as file:
         os.fsync(file.fileno())
@@ -125,14 +126,19 @@ def _take_name(temporary: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _removed(*paths: Path) -> Iterator[None]:
-    """Remove temporary files at the end, whatever happens."""
+def without_leftovers(*paths: Path) -> Iterator[None]:
+    """Remove temporary files, and what GDAL puts beside them, before and after: a killed run may have left some."""
+    _remove(paths)
     try:
         yield
     finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
-            path.with_name(f'{path.name}.aux.xml').unlink(missing_ok=True)
+        _remove(paths)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        for leftover in path.parent.glob(f'{path.name}*'):
+            leftover.unlink()
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_tiles import blocks_of
 from mmsits.datasets.samplers import batches_of_similar_size
 from mmsits.datasets.scene.grid import Window
+from mmsits.datasets.scene.labels import ItemLabels, LabelPixels
+from mmsits.datasets.scene.parcels import parcel_geometry
 from mmsits.structures import ImageSeries
 
 
@@ -60,7 +62,6 @@ class ParcelPredictor:
         height, width = parcels.grid.shape
         # A parcel at the edge may have its middle outside.
         self._middles = np.clip(np.floor(self._labels.positions[:, ::-1]).astype(np.int64), 0, [height - 1, width - 1])
-        self._features = _geometry_features(self._labels)
         backbone = runner.network.segmentor.backbone
         self._geometry_sensor = backbone.geometry_sensor if getattr(backbone, 'geometry_channels', 0) else None
 
@@ -74,13 +75,17 @@ class ParcelPredictor:
             ((self._middles >= [tile.row, tile.column]) & (self._middles < np.add(tile[:2], tile[2:]))).all(axis=1)
         )
         owners, rows, columns = self._pixels(own)
+        geometry = self._geometry(own, owners, rows, columns)
+        kept = _evenly(owners, self.pixels_per_parcel)
+        owners, rows, columns = owners[kept], rows[kept], columns[kept]
         pixels = self._read(rows, columns)
         samples, sizes = [], []
         ends = np.searchsorted(owners, own, side='right')
-        for parcel, first, end in zip(own, np.searchsorted(owners, own), ends, strict=True):
+        for number, (first, end) in enumerate(zip(np.searchsorted(owners, own), ends, strict=True)):
             series = {name: _take(part, slice(first, end)) for name, part in pixels.items()}
             sizes.append(int(observed_pixels(series).sum()))
-            samples.append(self._sample(series, int(parcel)))
+            name = f'parcel {self.parcels.inside[own[number]]}'
+            samples.append(self._sample(series, name, None if geometry is None else geometry[number]))
         yield _Parcels(self.parcels.inside[own], samples, sizes)
 
     def arrays(self, tile: Window, parts: Iterator[_Parcels]) -> dict[str, np.ndarray]:
@@ -119,8 +124,19 @@ class ParcelPredictor:
             for part, added in zip((owners, rows, columns), (empty, *self._middles[empty].T), strict=True)
         )
         order = np.lexsort((columns, rows, owners))
-        order = order[_evenly(owners[order], self.pixels_per_parcel)]
         return owners[order], rows[order], columns[order]
+
+    def _geometry(
+        self, own: np.ndarray, owners: np.ndarray, rows: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray | None:
+        """Features of the shapes of some parcels, (n,4), where the network takes them."""
+        if self._geometry_sensor is None:
+            return None
+        if not len(own):
+            return np.zeros((0, 4))
+        offsets = np.append(np.searchsorted(owners, own), len(owners))
+        nothing = np.zeros(len(own), np.uint8), np.full(len(own), -1, np.int8)
+        return parcel_geometry(self._labels, LabelPixels(own, offsets, rows, columns, *nothing))
 
     def _region(self, own: np.ndarray) -> Window:
         """The part of the scene that parcels reach."""
@@ -145,20 +161,18 @@ class ParcelPredictor:
         back = np.argsort(order, kind='stable')
         return {name: _joined([part[name] for part in parts], back) for name in (parts[0] if parts else ())}
 
-    def _sample(self, series: dict[str, ImageSeries], parcel: int) -> Sample:
-        sample = self.reader.sample(series, f'parcel {self.parcels.inside[parcel]}')
-        if self._geometry_sensor is not None:
-            values = torch.from_numpy(self._features[parcel].astype(np.float32))[None, :, None, None]
+    def _sample(self, series: dict[str, ImageSeries], name: str, geometry: np.ndarray | None) -> Sample:
+        sample = self.reader.sample(series, name)
+        if geometry is not None:
+            values = torch.from_numpy(geometry.astype(np.float32))[None, :, None, None]
             days = torch.tensor([self.reader.season_start], dtype=torch.int32)
             sample['inputs'][self._geometry_sensor] = ImageSeries(values, days, torch.ones(1, 1, 1, dtype=torch.bool))
         return sample
 
 
-def _owners_of(parcels: ParcelFile, rules: dict[str, Any]) -> Any:
+def _owners_of(parcels: ParcelFile, rules: dict[str, Any]) -> ItemLabels:
     """Which parcel of those in the scene each pixel belongs to."""
     import geopandas
-
-    from mmsits.datasets.scene.labels import ItemLabels
 
     frame = geopandas.GeoDataFrame(
         dict(feature_id=[str(number) for number in parcels.inside]),
@@ -166,16 +180,6 @@ def _owners_of(parcels: ParcelFile, rules: dict[str, Any]) -> Any:
         crs=parcels.grid.crs.to_wkt(),
     )
     return ItemLabels(parcels.path, parcels.grid, frame, ['parcel'] * len(frame), **rules)
-
-
-def _geometry_features(labels: Any) -> np.ndarray:
-    """Perimeter m, area m², perimeter by area, and share of the bounding box, (N,4)."""
-    import shapely
-
-    shapes = labels.frame.geometry.to_numpy()
-    left, bottom, right, top = shapely.bounds(shapes).T
-    box = np.maximum((right - left) * (top - bottom), 1e-12)
-    return np.concatenate([labels.geometry, (shapely.area(shapes) / box)[:, None]], axis=1)
 
 
 def _evenly(owners: np.ndarray, most: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmsits.apis.scene_inputs import dataset_config
+from mmsits.apis.scene_inputs import dataset_config, wanted_bands
 from mmsits.engine.errors import ConfigError
 
 
@@ -59,7 +59,7 @@ def scene_config(
     for name, sensor in sensors.items():
         if name in units:
             sensor.setdefault('unit', units[name])
-        bands = (meta.get('bands') or {}).get(name)
+        bands = wanted_bands(cfg, meta, name)
         if bands is not None and name not in own and not {'bands', 'band_names'} & sensor.keys():
             sensor['bands'] = tuple(bands)
     return dict(sensors=sensors, **_grid(grid, dataset.get('grid'), sensors, root, moved=bool(given)))

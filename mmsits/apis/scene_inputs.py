@@ -15,9 +15,22 @@ from mmseg.registry import DATASETS, TRANSFORMS
 
 from mmsits.apis.domains import TrainedNetwork
 from mmsits.datasets.base import resolve_season_start
+from mmsits.datasets.collate import CollatedBatch
 from mmsits.datasets.errors import iso_day
+from mmsits.datasets.parcel_batch import ParcelBatch, transformed
+from mmsits.datasets.parcel_store import HeldParcels
 from mmsits.datasets.scene.grid import Window
-from mmsits.datasets.transforms import PackSeriesInputs, SamplePixels, SpatialTransform
+from mmsits.datasets.transforms import (
+    AddSpectralIndices,
+    CompositeDates,
+    CropDays,
+    HandleMissingValues,
+    InterpolateDates,
+    PackSeriesInputs,
+    SamplePixels,
+    SpatialTransform,
+)
+from mmsits.datasets.transforms.formatting import check_finite
 from mmsits.engine.config import constructor_arguments
 from mmsits.engine.errors import CheckpointError, ConfigError
 from mmsits.engine.hooks.checkpoint_contract_hook import compare_metainfo
@@ -25,8 +38,18 @@ from mmsits.models.adaptation.views import shift_days
 from mmsits.structures import ImageSeries
 
 Sample = dict[str, Any]
+_OF_EACH_PIXEL = (
+    AddSpectralIndices,
+    CompositeDates,
+    CropDays,
+    HandleMissingValues,
+    InterpolateDates,
+    PackSeriesInputs,
+)
+"""Transforms that make the same of a pixel whichever others are in its sample."""
 _LONGEST_SEASON = 500
-"""Days between the start of a season and the middle of its dates beyond which the dates belong to another one."""
+"""Days between the start of a season and the middle of its dates beyond which the dates belong to another one. Of a
+series over several years, which is longer, its length."""
 
 
 class SceneReader:
@@ -53,18 +76,12 @@ class SceneReader:
         self._transforms = prediction_transforms(network.cfg)
         _refuse_missing_sensors(self._sensors, scene.sensors_info)
         self._infos = {
-            sensor: _chosen_bands(sensor, scene.sensors_info[sensor], self._wanted_bands(sensor, network, meta))
+            sensor: _chosen_bands(sensor, scene.sensors_info[sensor], wanted_bands(network.cfg, meta, sensor), meta)
             for sensor in self._sensors
         }
         self.bands, self.units = self._outputs()
         self._compare(meta)
         self.season_start = _season_start(scene.days, self._sensors, network, meta)
-
-    def _wanted_bands(self, sensor: str, network: TrainedNetwork, meta: Mapping[str, Any]) -> Sequence[str] | None:
-        """The bands to read: those of the checkpoint, unless transforms make these from others."""
-        if any(hasattr(transform, 'changed_sensors_info') for transform in self._transforms):
-            return _configured_bands(network.cfg, sensor)
-        return (meta.get('bands') or {}).get(sensor)
 
     def _outputs(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """Bands and units behind the transforms."""
@@ -125,6 +142,49 @@ class SceneReader:
             results = transform(results)
         return results
 
+    def pixel_batch(self, series: Mapping[str, ImageSeries], numbers: np.ndarray, name: str) -> Any:
+        """Transform and pack pixels, each as a sample of its own, as datasets of pixels do.
+
+        Args:
+            series: sensor to arrays, values (T,C,P,1) and valid (T,P,1).
+            numbers: (P,) of each pixel in the scene: random choices depend on it alone.
+            name: for errors.
+
+        Returns:
+            A batch as a data loader gives it: values (P,T,C,1,1).
+        """
+        count = len(numbers)
+        for sensor, part in series.items():
+            if part.values.dtype.kind == 'f':
+                about = dict(inputs=dict(series), sample_id=name, sensors_info=self._infos)
+                check_finite(part.values, about, sensor)
+        stores = {sensor: _held(part, name) for sensor, part in series.items()}
+        batch = ParcelBatch(
+            stores=stores,
+            bands={sensor: range(store.bands) for sensor, store in stores.items()},
+            parcels=np.arange(count),
+            draws=[(0, number) for number in numbers.tolist()],
+            targets=None,
+            season_starts=np.full(count, self.season_start, np.int64),
+            static={},
+            sample_ids=[name] * count,
+            infos=dict(sensors_info=self._infos, ignored_labels=()),
+        )
+        found = transformed(batch, self._transforms)
+        return found if isinstance(found, CollatedBatch) else pseudo_collate(found)
+
+
+def _held(series: ImageSeries, name: str) -> HeldParcels:
+    """A column of pixels, values (T,C,P,1), as P parcels of one pixel."""
+    count = series.values.shape[2]
+    return HeldParcels(
+        series.values[..., 0].transpose(2, 0, 1)[:, :, None],
+        np.broadcast_to(series.days, (count, len(series.days))),
+        np.ascontiguousarray(series.valid[..., 0].T)[:, :, None],
+        np.ones(count, np.int64),
+        [name] * count,
+    )
+
 
 def series_sensors(network: TrainedNetwork) -> list[str]:
     """The sensors that a network takes from a scene: all but the geometry of parcels."""
@@ -141,10 +201,31 @@ def _refuse_missing_sensors(sensors: Sequence[str], held: Mapping[str, Any]) -> 
         )
 
 
-def _chosen_bands(sensor: str, held: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, Any]:
+def wanted_bands(cfg: Config, meta: Mapping[str, Any], sensor: str) -> Sequence[str] | None:
+    """The bands of a sensor to read for a network.
+
+    Args:
+        cfg: of the network.
+        meta: what is known of its training data.
+        sensor: name.
+
+    Returns:
+        The bands of the checkpoint, unless transforms make these from others: then those that the config's dataset
+        reads. None if neither says.
+    """
+    if any(hasattr(transform, 'changed_sensors_info') for transform in prediction_transforms(cfg)):
+        return _configured_bands(cfg, sensor)
+    return (meta.get('bands') or {}).get(sensor)
+
+
+def _chosen_bands(
+    sensor: str, held: Mapping[str, Any], wanted: Sequence[str] | None, meta: Mapping[str, Any]
+) -> dict[str, Any]:
     """What is read of a sensor: bands, and their unit."""
     here = tuple(held['bands'])
-    chosen = here if wanted is None else tuple(wanted)
+    # Beside what transforms add, the bands that the checkpoint knows are those of files.
+    known = [band for band in (meta.get('bands') or {}).get(sensor, ()) if band in here]
+    chosen = tuple(wanted or known or here)
     if lacking := [band for band in chosen if band not in here]:
         raise CheckpointError(
             f'sensor {sensor!r}: the network was trained on the bands {", ".join(chosen)}; of these the scene lacks '
@@ -170,7 +251,8 @@ def _season_start(days: Any, sensors: Sequence[str], network: TrainedNetwork, me
     fixed = network.segmentor.data_preprocessor.reference_day
     start = resolve_season_start(meta['season_start'], found) if fixed is None else fixed
     distance = int(np.median(found)) - start
-    if not -_LONGEST_SEASON <= distance <= _LONGEST_SEASON:
+    longest = max(_LONGEST_SEASON, int(found[-1] - found[0]))
+    if not -longest <= distance <= longest:
         raise CheckpointError(
             f'the network counts days from {iso_day(start)}, the scene has dates from {iso_day(found[0])} to '
             f'{iso_day(found[-1])}: these are other days than it was trained with. Say when the season of the scene '
@@ -190,6 +272,15 @@ def prediction_transforms(cfg: Config) -> list[Any]:
     steps = [TRANSFORMS.build(dict(step)) for step in dataset_config(cfg).get('pipeline', ()) if not _is_loading(step)]
     kept = [step for step in steps if not isinstance(step, SpatialTransform | SamplePixels | PackSeriesInputs)]
     return [*kept, PackSeriesInputs()]
+
+
+def joins_pixels(cfg: Config) -> bool:
+    """Whether transforms of a config's test data look at the pixels of a sample together, to choose dates for example.
+
+    Args:
+        cfg: of a network.
+    """
+    return not all(type(transform) in _OF_EACH_PIXEL for transform in prediction_transforms(cfg))
 
 
 def _is_loading(step: Mapping[str, Any]) -> bool:
@@ -319,6 +410,15 @@ class NetworkRunner:
         """
         probabilities, observed = self([sample])
         return probabilities[0, :, :, 0].T, observed[0, :, 0]
+
+    def predict_batch(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predict P pixels, each a sample; results as of `predict_column`.
+
+        Args:
+            batch: from `SceneReader.pixel_batch`.
+        """
+        probabilities, observed = self._predict(batch)
+        return probabilities[..., 0, 0], observed[:, 0, 0]
 
     def predict_apart(self, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
         """Predict P pixels as P maps of 1×1; arguments and results as of `predict_column`."""

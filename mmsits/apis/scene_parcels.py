@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from mmengine.logging import print_log
 
+from mmsits.apis.map_writer import take_name, without_leftovers
 from mmsits.apis.scene_tiles import Strip
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.scene.grid import Grid, Window
@@ -43,7 +43,7 @@ class ParcelFile:
     def __init__(self, path: str | Path, grid: Grid, layer: str | None = None) -> None:
         import shapely
 
-        self.path, self.grid = Path(path), grid
+        self.path, self.grid, self.layer = Path(path), grid, layer
         self.frame = _read(self.path, layer)
         moved = self.frame.geometry.force_2d().to_crs(grid.crs.to_wkt()).to_numpy()
         self.geometries = _repaired(moved, self.path)
@@ -272,15 +272,13 @@ def write_parcels(path: str | Path, parcels: ParcelFile, columns: Mapping[str, A
     names = free_names(list(columns), list(frame.columns))
     frame = frame.assign(**{names[name]: values for name, values in columns.items()})
     temporary = path.with_name(f'.{path.stem}.partial.gpkg')
-    temporary.unlink(missing_ok=True)
     before = pyogrio.get_gdal_config_option('OGR_CURRENT_DATE')
     pyogrio.set_gdal_config_options({'OGR_CURRENT_DATE': _DATE})
     try:
-        pyogrio.write_dataframe(frame, temporary, layer=path.stem, driver='GPKG')
-        with open(temporary, 'rb+') as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        # A journal that a killed run left would be played back into the new file.
+        with without_leftovers(temporary):
+            pyogrio.write_dataframe(frame, temporary, layer=path.stem, driver='GPKG')
+            take_name(temporary, path)
     finally:
         pyogrio.set_gdal_config_options({'OGR_CURRENT_DATE': before})
-        temporary.unlink(missing_ok=True)
     return names

@@ -23,6 +23,7 @@ from mmsits.apis.scene_inputs import (
     SceneReader,
     dataset_config,
     gather_pixels,
+    joins_pixels,
     observed_pixels,
 )
 from mmsits.apis.scene_tiles import Strip, blending_weights, blocks_of, window_starts
@@ -42,8 +43,9 @@ def network_kind(network: TrainedNetwork) -> str:
         return 'parcels'
     if not isinstance(segmentor.backbone, PixelwiseBackbone) or segmentor.with_neck or _mixes_pixels(segmentor):
         return 'windows'
-    # A norm over the pixels of a map sees other numbers where there is but one.
-    return 'windows' if _norms_maps(segmentor) and _trained_on_maps(network) else 'pixels'
+    # A norm over the pixels of a map sees other numbers where there is but one, a choice of dates other pixels.
+    differs = _norms_maps(segmentor) or joins_pixels(network.cfg)
+    return 'windows' if differs and _trained_on_maps(network) else 'pixels'
 
 
 def _mixes_pixels(segmentor: Any) -> bool:
@@ -240,18 +242,19 @@ class _Blend:
 
 
 class _Block(NamedTuple):
-    """A block of pixels: where it lies, its observed pixels, their samples."""
+    """A block of pixels: where it lies, its observed pixels, their samples (or batches of these)."""
 
     window: Window
     observed: np.ndarray
-    samples: list[Sample]
+    samples: list[Any]
 
 
 class PixelPredictor:
     """Networks that look at each pixel's series by itself: observed pixels are gathered and go through in batches.
 
     Pixels go through as the column of one map, which is fastest: they share their dates. Where the head has a norm over
-    the pixels of a map, each is a map of its own.
+    the pixels of a map, or what is averaged depends on a sample's dates or size, each is a map of its own; where a
+    transform looks at the pixels of a sample together, each is a sample of its own from the beginning.
 
     Args:
         reader: windows of the scene.
@@ -265,7 +268,13 @@ class PixelPredictor:
     ) -> None:
         self.reader, self.runner = reader, runner
         self.block_size, self.batch_size = block_size, batch_size
-        self._predict = runner.predict_apart if _norms_maps(runner.network.segmentor) else runner.predict_column
+        segmentor = runner.network.segmentor
+        apart = _norms_maps(segmentor) or segmentor.averaging is not None
+        self._predict: Callable[[Any], tuple[torch.Tensor, torch.Tensor]]
+        self._predict = runner.predict_apart if apart else runner.predict_column
+        self._as_samples = joins_pixels(runner.network.cfg)
+        if self._as_samples:
+            self._predict = runner.predict_batch
 
     def steps(self, tile: Window) -> int:
         """See `Predictor`: blocks."""
@@ -281,8 +290,16 @@ class PixelPredictor:
             for first in range(0, len(rows), self.batch_size):
                 chosen = slice(first, first + self.batch_size)
                 pixels = gather_pixels(series, rows[chosen], columns[chosen])
-                samples.append(self.reader.sample(pixels, f'pixels at row {block.row}, column {block.column}'))
+                samples.append(self._sample(pixels, block, rows[chosen], columns[chosen]))
             yield _Block(block, observed, samples)
+
+    def _sample(self, pixels: dict[str, ImageSeries], block: Window, rows: np.ndarray, columns: np.ndarray) -> Any:
+        """What `_predict` takes, of pixels at some rows and columns of a block."""
+        name = f'pixels at row {block.row}, column {block.column}'
+        if not self._as_samples:
+            return self.reader.sample(pixels, name)
+        width = self.reader.scene.grid.width
+        return self.reader.pixel_batch(pixels, (block.row + rows) * width + block.column + columns, name)
 
     def strips(self, tile: Window, parts: Iterator[_Block]) -> Iterator[Strip]:
         """See `Predictor`."""

@@ -9,6 +9,7 @@ from .contrastive import ContrastiveViews
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
+from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import (
@@ -34,6 +35,7 @@ __all__ = [
     'DrawIndex',
     'MergedDataset',
     'PASTISDataset',
+    'PackedWindows',
     'ParcelSeriesDataset',
     'SceneDataset',
     'SceneWindows',

@@ -258,18 +258,24 @@ class SeriesDataset(BaseDataset):
         Returns:
             What the pipeline makes of the sample.
         """
-        info = self.get_data_info(int(idx))
+        info = self.label_info(int(idx))
         seed, draw = (idx.seed, idx.draw) if isinstance(idx, DrawIndex) else (self.seed, int(idx))
         info['rng'] = np.random.default_rng([seed, draw])
         if isinstance(idx, DrawIndex) and idx.spatial_seed is not None:
             info['spatial_rng'] = np.random.default_rng([idx.spatial_seed, draw])
         info['sensors_info'] = self.sensors_info
-        info['ignored_labels'] = self.ignored_labels
-        if self._new_labels is not None:
-            info['label_table'] = _translated(info.get('label_table'), self._new_labels)
         if self.statistics_in_sample:
             info['statistics'] = self._statistics
         return self.pipeline(self.load_sample(info))
+
+    def label_info(self, index: int) -> dict[str, Any]:
+        """Entry of a sample with what its labels are read by: `ignored_labels`, and the `label_table` into the classes
+        of a nomenclature."""
+        info = self.get_data_info(index)
+        info['ignored_labels'] = self.ignored_labels
+        if self._new_labels is not None:
+            info['label_table'] = _translated(info.get('label_table'), self._new_labels)
+        return info
 
     def load_sample(self, info: dict[str, Any]) -> dict[str, Any]:
         """Read what the pipeline has no transform for; a dataset whose pipelines start with loading has nothing to do.

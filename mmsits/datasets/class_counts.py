@@ -61,7 +61,7 @@ def _label_map(dataset: Any, index: int) -> np.ndarray:
         return dataset.label_map(index)
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):
         if isinstance(step, LoadSeriesLabels):
-            info = {**dataset.get_data_info(index), 'ignored_labels': getattr(dataset, 'ignored_labels', ())}
+            info = dataset.label_info(index) if hasattr(dataset, 'label_info') else dataset.get_data_info(index)
             return step(info).get('targets', np.zeros(0, np.uint8))
     sample = dataset[index]
     return np.asarray(sample['targets']) if 'targets' in sample else np.zeros(0, np.uint8)

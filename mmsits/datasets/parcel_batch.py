@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -133,6 +133,13 @@ class ParcelBatch:
         self._streams += 1
         return random_fractions(self._seeds, self._numbers, self._streams, count)
 
+    def generators(self) -> list[np.random.Generator]:
+        """B generators, each a function of its draw alone, new with every call: for many numbers at once, beside which
+        making them costs little."""
+        self._streams += 1
+        pairs = zip(self._seeds.tolist(), self._numbers.tolist(), strict=True)
+        return [np.random.default_rng([seed, number, self._streams]) for seed, number in pairs]
+
     def chosen(self, names: str | Sequence[str] | None) -> dict[str, SensorParcels]:
         """Those of the sensors that change in time that a transform for `names` acts on; None for all."""
         if names is None:
@@ -235,6 +242,27 @@ class ParcelBatch:
         if 'statistics' in self.infos:
             meta['statistics'] = self.infos['statistics']
         return meta
+
+
+def transformed(batch: ParcelBatch, transforms: Iterable[Any]) -> Any:
+    """Send a batch through a pipeline: as a whole as far as the transforms can (`transform_batch`), from the first that
+    cannot on sample by sample.
+
+    Args:
+        batch: of parcels.
+        transforms: of the pipeline.
+
+    Returns:
+        A CollatedBatch if all could, and the last one packs; else B samples.
+    """
+    state: Any = batch
+    for step in transforms:
+        if isinstance(state, ParcelBatch) and hasattr(step, 'transform_batch'):
+            state = step.transform_batch(state)
+            continue
+        samples = state.samples() if isinstance(state, ParcelBatch) else state
+        state = [step(sample) for sample in samples]
+    return state.samples() if isinstance(state, ParcelBatch) else state
 
 
 def single_sample(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from mmengine.dataset import pseudo_collate
 from .base import SeriesDataset
 from .collate import CollatedBatch
 from .nomenclature import ClassMatch
-from .parcel_batch import ParcelBatch, single_sample
+from .parcel_batch import ParcelBatch, single_sample, transformed
 from .parcel_store import ParcelStore
 from .samplers import DrawIndex
 
@@ -20,8 +20,8 @@ class ParcelSeriesDataset(SeriesDataset):
     """Base of datasets whose samples are pixel sets S×1 (a pixel's series has S = 1) with one label.
 
     A whole batch is read, sampled, augmented and collated at once (`__getitems__`), as long as the pipeline's
-    transforms can (`transform_batch`: `SamplePixels`, `SampleDates`, `ShiftDays`, `CropDays`, `PackSeriesInputs`);
-    from the first that cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
+    transforms can (those with `transform_batch`: all but `SelectDate` and what is for patches); from the first that
+    cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
     way as a batch of one, so both give the same numbers. The data loader needs
     `collate_fn=dict(type='identity_collate')`.
 
@@ -147,14 +147,7 @@ class ParcelSeriesDataset(SeriesDataset):
         return result if isinstance(result, CollatedBatch) else CollatedBatch(pseudo_collate(result))
 
     def _run(self, indices: Sequence[int]) -> Any:
-        batch: Any = self._open_batch(indices)
-        for step in self.pipeline.transforms:
-            if isinstance(batch, ParcelBatch) and hasattr(step, 'transform_batch'):
-                batch = step.transform_batch(batch)
-                continue
-            samples = batch.samples() if isinstance(batch, ParcelBatch) else batch
-            batch = [step(sample) for sample in samples]
-        return batch.samples() if isinstance(batch, ParcelBatch) else batch
+        return transformed(self._open_batch(indices), self.pipeline.transforms)
 
     def _open_batch(self, indices: Sequence[int]) -> ParcelBatch:
         positions = np.array([int(index) for index in indices], np.int64)

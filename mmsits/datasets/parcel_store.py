@@ -159,19 +159,20 @@ class HeldParcels(ParcelStore):
 
     def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """See :class:`ParcelStore`."""
-        return self.values[_grid_index(parcels, dates, pixels)]
+        return np.take(self.values.reshape(-1, self.bands), self._flat(parcels, dates, pixels), axis=0)
 
     def valid(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """See :class:`ParcelStore`."""
-        return self._observed[_grid_index(parcels, dates, pixels)]
+        return np.take(self._observed, self._flat(parcels, dates, pixels))
+
+    def _flat(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        # Parcel, date and pixel as one number, as in `gather_pixels`.
+        _, length, size, _ = self.values.shape
+        return (parcels[:, None, None] * length + dates[:, :, None]) * size + pixels[:, None, :]
 
     def path_of(self, parcel: int) -> str:
         """See :class:`ParcelStore`."""
         return self._paths[parcel]
-
-
-def _grid_index(parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, ...]:
-    return parcels[:, None, None], dates[:, :, None], pixels[:, None, :]
 
 
 @dataclass

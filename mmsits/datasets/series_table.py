@@ -12,11 +12,14 @@ import numpy as np
 from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
+from mmsits.structures import ImageSeries
+
 from .base import Sensor, resolve_season_start
 from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
 from .parcel_store import ArrayParcels, ParcelStore
 from .timematch_classes import palette_of
+from .transforms.resampling import interpolate_series
 
 COLUMNS = dict(
     id='id',
@@ -38,6 +41,10 @@ bands (names), offset (where each series of a ragged table begins).
 
 Missing = Literal['mask', 'interpolate']
 """What becomes of a date on which a band has no value: it is not valid, or the band is interpolated."""
+
+
+SERIES_AT_ONCE = 4096
+"""How many series are interpolated together, which bounds the memory."""
 
 
 class SeriesTable:
@@ -99,12 +106,14 @@ def interpolate_missing(values: np.ndarray, days: np.ndarray) -> np.ndarray:
     """
     filled = values.copy()
     known = np.isfinite(values)
-    for series, band in np.argwhere(known.any(axis=1) & ~known.all(axis=1)):
-        gaps = ~known[series, :, band]
-        there = known[series, :, band]
-        filled[series, gaps, band] = np.interp(
-            days[series, gaps], days[series, there], values[series, there, band].astype(np.float64)
-        )
+    with_gaps = np.flatnonzero((known.any(axis=1) & ~known.all(axis=1)).any(axis=1))
+    for start in range(0, len(with_gaps), SERIES_AT_ONCE):
+        part = with_gaps[start : start + SERIES_AT_ONCE]
+        # Bands have gaps of their own: each takes the place of a pixel.
+        series = ImageSeries(values[part][:, :, None, :, None], days[part], known[part][..., None])
+        between, _, seen = interpolate_series(series, days[part])
+        gaps = seen[..., 0] & ~known[part]
+        filled[part] = np.where(gaps, between[:, :, 0, :, 0], values[part])
     return filled
 
 
@@ -208,7 +217,7 @@ def _read_arrays(path: Path, reading: _Reading) -> SeriesTable:
         _refuse_repeated(series, series[order], days[order], path)
         values, days = _fill(series, days[order], values[order])
     else:
-        days = _array_days(arrays, reading, values.shape[:2], path)
+        values, days = _in_order(values, _array_days(arrays, reading, values.shape[:2], path), path)
     count = len(values)
     classes = _texts(arrays, names['classes'])
     labels = _array_labels(arrays, names['series_label'], classes, count, path)
@@ -218,6 +227,17 @@ def _read_arrays(path: Path, reading: _Reading) -> SeriesTable:
     held = {names[name] for name in ('values', 'classes', 'series_label', 'date', 'day_of_year', 'bands', 'offset')}
     others = {key: array for key, array in arrays.items() if key not in held and array.shape == (count,)}
     return SeriesTable(path, ids, bands, values, days, labels, classes, others, lengths, reading.missing)
+
+
+def _in_order(values: np.ndarray, days: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Values (N,T,C) and days (N,T) of each series in the order of time; a day may come again only without a value."""
+    if (np.diff(days, axis=1) < 0).any():
+        order = np.argsort(days, axis=1, kind='stable')
+        values, days = np.take_along_axis(values, order[..., None], 1), np.take_along_axis(days, order, 1)
+    known = np.isfinite(values).any(axis=2)
+    series = np.nonzero(known)[0]
+    _refuse_repeated(series, series, days[known], path)
+    return values, days
 
 
 def _with_gaps(values: np.ndarray, missing_value: float | None) -> np.ndarray:
@@ -635,8 +655,9 @@ class SeriesTableDataset(ParcelSeriesDataset):
         return fulfilled
 
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
-        """Mean and standard deviation of the chosen series' observed values, per band."""
-        chosen = self._condition()
+        """Mean and standard deviation of the observed values of the dataset's own series, per band."""
+        # Not of all that fulfil the conditions: `indices` may leave some out, to be held against the model.
+        chosen = np.array([self.get_data_info(index)['parcel'] for index in range(len(self))], np.int64)
         tables = {self.SENSOR: self.table.values[chosen][self.table.exists[chosen]]}
         tables |= {sensor: values[chosen] for sensor, values in self._static.items()}
         statistics = {}

@@ -19,7 +19,7 @@ from mmseg.registry import DATASETS
 
 from .base import Sensor, resolve_season_start
 from .errors import DataError
-from .packed_parcels import PackedParcels, is_packed, refuse_stale
+from .packed_parcels import PackedParcels, is_packed, packed_sensor, refuse_stale
 from .parcel_dataset import ParcelSeriesDataset
 from .parcel_store import DomainTable, ParcelStore, read_domain_metadata
 from .timematch_classes import (
@@ -224,6 +224,9 @@ class TimeMatchDataset(ParcelSeriesDataset):
         self.class_tables = dict(class_tables or {})
         self.combine_seasons, self.label_seasons_apart = combine_seasons, label_seasons_apart
         self.storage, self.shuffle_source_twice = storage, shuffle_source_twice
+        if (held := self._packed_sensor(data_root)) is not None:
+            # A store of own data has its own bands: they are those of this dataset, not of its class.
+            self.SENSORS = {**self.SENSORS, 's2': held}  # type: ignore[misc]
         self.table: DomainTable  # what is known of the domain's parcels without reading a pixel
         super().__init__(data_root, **kwargs)
 
@@ -258,16 +261,25 @@ class TimeMatchDataset(ParcelSeriesDataset):
     def _use_packed(self, folder: Path) -> bool:
         return self.storage == 'packed' or (self.storage == 'auto' and is_packed(folder))
 
+    @property
+    def _bands(self) -> int:
+        return len(self.SENSORS['s2'].bands)
+
+    def _packed_sensor(self, data_root: str) -> Sensor | None:
+        """Bands and unit of the domain's packed store where they are others than the published."""
+        folder = Path(data_root) / DOMAINS.get(self.domain, self.domain)
+        return packed_sensor(folder) if self.storage != 'zarr' and is_packed(folder) else None
+
     def _open_parcels(self, folder: Path) -> ZarrParcels | PackedParcels:
         if self._use_packed(folder):
-            packed = PackedParcels(folder, len(BANDS))
+            packed = PackedParcels(folder, self._bands)
             refuse_stale(packed)
             return packed
-        return ZarrParcels(folder, self._read_table(folder), len(BANDS))
+        return ZarrParcels(folder, self._read_table(folder), self._bands)
 
     def _read_table(self, folder: Path) -> DomainTable:
         if self._use_packed(folder):
-            return PackedParcels(folder, len(BANDS)).table
+            return PackedParcels(folder, self._bands).table
         return read_domain_metadata(folder / 'meta' / 'metadata.pkl')
 
     def _class_table(self, domain: str) -> ClassTable:

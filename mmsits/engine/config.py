@@ -79,6 +79,7 @@ VARIABLES = frozenset(
         'labels',
         'splits',
         'window_size',
+        'cache',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -125,6 +126,7 @@ HANDED_ON = (
     'splits',
     'window_size',
     'season_start',
+    'cache',
 )
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -281,10 +283,27 @@ def prepare_config(
         _switch_amp_on(cfg)
     if not torch.cuda.is_available():
         _prepare_cpu(cfg)
+    _refuse_late_schedules(cfg)
     _find_checkpoint(cfg, resume)
     if cfg.get('load_from') and not cfg.get('resume'):
         cfg.load_from = find_weights(cfg.load_from)
     return cfg
+
+
+def _refuse_late_schedules(cfg: Config) -> None:
+    """Refuse a run that ends before a part of its schedule, such as what follows a warm-up, begins."""
+    schedules, limits = cfg.get('param_scheduler') or [], cfg.get('train_cfg') or {}
+    for schedule in [schedules] if 'type' in schedules else schedules:
+        if not isinstance(schedule, Mapping) or schedule.get('end') is not None:
+            continue
+        name = 'max_epochs' if schedule.get('by_epoch', True) else 'max_iters'
+        begin, end = schedule.get('begin', 0), limits.get(name)
+        if end is not None and begin >= end:
+            raise ConfigError(
+                f'param_scheduler: {schedule.get("type")} begins at {begin}, the run ends at train_cfg.{name}={end}: '
+                f'train for longer, or let it begin (and what comes before it end) earlier, '
+                f"for example --cfg-options 'param_scheduler=None' for a constant learning rate"
+            )
 
 
 def _switch_amp_on(cfg: Config) -> None:

@@ -44,32 +44,32 @@ def season_grid(dataset: BaseDataset, step: int = 15) -> np.ndarray:
     return np.arange(min(int(d.min()) for d in observed), max(int(d.max()) for d in observed) + 1, step)
 
 
-def common_grid(dataset: BaseDataset, tolerance: int = 3) -> np.ndarray | None:
-    """The days of the season on which all samples of a dataset have a date, (T,); None if their dates differ, or there
-    are several sensors with dates.
+def share_dates(dataset: BaseDataset, tolerance: int = 3) -> bool:
+    """Whether all samples of a dataset have the same days of the season, of one sensor (others may be static).
 
     Args:
         dataset: see `pixel_table`.
-        tolerance: days by which samples may differ (leap years shift dates by one); the grid holds the medians.
+        tolerance: days by which samples may differ; leap years shift dates by one.
     """
     days: list[np.ndarray] = []
     for sample in (dataset[i] for i in range(len(dataset))):
         dated = [series.days.numpy() for series in sample['inputs'].values() if len(series.days) > 1]
         if len(dated) != 1 or (days and len(dated[0]) != len(days[0])):
-            return None
+            return False
         days.append(dated[0] - sample['metas']['season_start'])
-    if not days or (np.ptp(days, axis=0) > tolerance).any():
-        return None
-    return np.unique(np.median(days, axis=0).round().astype(np.int64))
+    return bool(days) and bool((np.ptp(days, axis=0) <= tolerance).all())
 
 
-def pixel_table(dataset: BaseDataset, grid: np.ndarray, max_pixels: int | None = None, seed: int = 0) -> PixelTable:
+def pixel_table(
+    dataset: BaseDataset, grid: np.ndarray | None, max_pixels: int | None = None, seed: int = 0
+) -> PixelTable:
     """The labelled pixels of a dataset as a table.
 
     Args:
         dataset: Any dataset of the library whose pipeline ends with `PackSeriesInputs` and neither crops nor drops
             dates at random.
-        grid: Days of the season to interpolate to, (G,).
+        grid: Days of the season to interpolate to, (G,); None for each sample's own dates, of which all have the same
+            number.
         max_pixels: At most so many labelled pixels, drawn at random and evenly over the samples. None: all.
         seed: Seed of that draw.
 
@@ -91,7 +91,7 @@ def pixel_table(dataset: BaseDataset, grid: np.ndarray, max_pixels: int | None =
     return PixelTable(np.concatenate(features), np.concatenate(labels))
 
 
-def _sample_features(sample: dict[str, Any], grid: np.ndarray, of_parcel: bool) -> np.ndarray:
+def _sample_features(sample: dict[str, Any], grid: np.ndarray | None, of_parcel: bool) -> np.ndarray:
     """Features of the pixels of a sample (P,F), or of all of them together (1,F)."""
     columns = []
     for series in sample['inputs'].values():
@@ -102,7 +102,7 @@ def _sample_features(sample: dict[str, Any], grid: np.ndarray, of_parcel: bool) 
             values, valid = _mean_over_pixels(values, valid)
         # A sensor without time has one value per band, not one per day of the grid.
         days = series.days.numpy() - sample['metas']['season_start']
-        filled = interpolate_to_grid(values, days, valid, grid if len(days) > 1 else days)
+        filled = interpolate_to_grid(values, days, valid, days if grid is None or len(days) == 1 else grid)
         columns.append(filled.reshape(-1, filled.shape[-1]).T)
     return np.concatenate(columns, axis=1)
 

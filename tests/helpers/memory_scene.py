@@ -88,17 +88,20 @@ def write_network(
     Args:
         folder: where they go.
         kind: 'pixels' (L-TAE, with a head that has a norm over maps), 'column' (without), 'windows' (U-TAE), 'local' (a
-            dense network that sees one pixel) or 'parcels'.
+            dense network that sees one pixel), 'parcels', or 'geometry' (parcels with the features of their shape).
         channels: bands of the sensor.
         seed: of the weights.
         **changes: of the checkpoint's dataset_meta; None removes an entry.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    preprocessor = dict(
+    preprocessor: dict[str, Any] = dict(
         type='SeriesDataPreprocessor',
         sensors=dict(s2=channels),
         statistics=dict(s2=dict(mean=[0.5] * channels, std=[0.3] * channels)),
     )
+    if kind == 'geometry':
+        preprocessor['sensors']['geometry'] = 4
+        preprocessor['statistics']['geometry'] = dict(mean=[0.0] * 4, std=[1.0, 1.0, 1.0, 1.0])
     norm = None if kind in ('column', 'local') else dict(type='GN', num_groups=2)
     head: dict[str, Any] = dict(
         type='FCNHead', in_channels=8, channels=8, in_index=0, num_convs=1, kernel_size=1, concat_input=False,
@@ -107,8 +110,9 @@ def write_network(
     encoder = dict(type='LTAE', in_channels=8, n_head=2, d_k=4, d_model=8, mlp=[8, 8], dropout=0.0)
     if kind in ('pixels', 'column'):
         backbone = dict(type='PixelwiseBackbone', in_channels=channels, encoder=encoder)
-    elif kind == 'parcels':
-        backbone = dict(type='PixelSetBackbone', in_channels=channels, encoder=encoder, mlp1=(8,), mlp2=(8,))
+    elif kind in ('parcels', 'geometry'):
+        widths = dict(mlp1=(8,), mlp2=(8,), geometry_channels=4 if kind == 'geometry' else 0)
+        backbone = dict(type='PixelSetBackbone', in_channels=channels, encoder=encoder, **widths)
     elif kind == 'local':
         backbone = dict(type='TinySeriesBackbone', in_channels=channels, out_channels=8)
     else:
@@ -134,3 +138,20 @@ def write_network(
     meta = {key: value for key, value in (meta | changes).items() if value is not None}
     torch.save(dict(state_dict=network.state_dict(), meta=dict(dataset_meta=meta)), checkpoint)
     return config, checkpoint
+
+
+def write_rasters(folder: Path, scene: MemoryScene, sensor: str = 's2') -> Path:
+    """Write a sensor of a scene as dated GeoTIFFs of float32, NaN where not valid."""
+    import rasterio
+
+    folder.mkdir(parents=True, exist_ok=True)
+    grid, (values, days, valid) = scene.grid, scene.series[sensor]
+    bands = scene.sensors_info[sensor]['bands']
+    for date, day in enumerate(days):
+        name = str(np.datetime64(int(day), 'D')).replace('-', '')
+        profile = dict(driver='GTiff', dtype='float32', nodata=np.nan, count=len(bands), crs=grid.crs)
+        profile |= dict(transform=grid.transform, height=grid.height, width=grid.width)
+        with rasterio.open(folder / f'{sensor}_{name}.tif', 'w', **profile) as file:
+            file.write(np.where(valid[date], values[date], np.nan).astype(np.float32))
+            file.descriptions = bands
+    return folder

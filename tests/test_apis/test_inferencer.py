@@ -2,18 +2,24 @@
 
 import json
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
 import torch
+from mmengine.config import Config
 
 from mmsits.apis import MapOptions, SITSInferencer
 from mmsits.apis import map_job as map_job_module
+from mmsits.apis.map_manifest import TILES
+from mmsits.apis.parcel_tables import predict_parcels
 from mmsits.apis.scene_predictors import read_ahead
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.inspection import build_dataset
+from mmsits.datasets.scene.scene import open_scene
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.structures import ImageSeries
-from tests.helpers.memory_scene import CLASSES, FIRST_DAY, PALETTE, MemoryScene, scene_of, write_network
+from tests.helpers.memory_scene import CLASSES, FIRST_DAY, PALETTE, MemoryScene, scene_of, write_network, write_rasters
 
 SMALL = MapOptions(probabilities=True, window_size=32, tile_size=64, batch_size=3, pixel_batch=700)
 
@@ -156,11 +162,14 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path, kind, fields, mo
             mapper(scene, tmp_path / 'parts', parcels=fields, options=options)
     assert not (tmp_path / 'parts' / 'parcels.gpkg').exists()
     # A file that was being written when the process died.
-    (tmp_path / 'parts' / 'tiles' / '.00000002.npz.mmsits-999999999.tmp').write_bytes(b'half')
+    (tmp_path / 'parts' / TILES / '.00000002.npz.mmsits-999999999.tmp').write_bytes(b'half')
+    rasters = [] if kind == 'parcels' else ['.classes.plain.tif', '.classes.cog.tif.ovr.tmp']
+    for name in (*rasters, '.parcels.partial.gpkg', '.parcels.partial.gpkg-journal'):
+        (tmp_path / 'parts' / name).write_bytes(b'half')
     result = mapper(scene, tmp_path / 'parts', parcels=fields, options=options)
     assert (result.resumed, result.tiles) == (2, 4)
     assert contents(tmp_path / 'whole') == contents(tmp_path / 'parts')
-    assert not (tmp_path / 'parts' / 'tiles').exists()
+    assert not (tmp_path / 'parts' / TILES).exists()
 
 
 def test_a_finished_map_is_not_made_again(tmp_path, monkeypatch):
@@ -183,6 +192,23 @@ def test_a_map_of_something_else_is_not_mixed_with(tmp_path):
     before = contents(tmp_path / 'map')
     other(scene, tmp_path / 'map', options=SMALL, overwrite=True)
     assert contents(tmp_path / 'map')['classes.tif'] != before['classes.tif']
+
+
+def test_overwriting_leaves_nothing_of_the_other_map(tmp_path, fields):
+    mapper, scene = inferencer(tmp_path), scene_of(40, 40)
+    mapper(scene, tmp_path / 'map', parcels=fields, options=SMALL)
+    (tmp_path / 'map' / 'notes.txt').write_text('mine')
+    less = SMALL._replace(probabilities=False)
+    mapper(scene, tmp_path / 'map', options=less, overwrite=True)
+    mapper(scene, tmp_path / 'new', options=less)
+    assert set(contents(tmp_path / 'map')) == {*contents(tmp_path / 'new'), 'notes.txt'}
+
+
+def test_parcels_are_not_overwritten_by_their_map(tmp_path, fields):
+    (tmp_path / 'map').mkdir()
+    own = fields.rename(tmp_path / 'map' / 'parcels.gpkg')
+    with pytest.raises(ConfigError, match='would be overwritten'):
+        inferencer(tmp_path)(scene_of(90, 110), tmp_path / 'map', parcels=own, options=SMALL, overwrite=True)
 
 
 def test_verifying_finds_what_came_out_otherwise(tmp_path):
@@ -243,6 +269,14 @@ def test_the_season_is_that_of_the_checkpoint(tmp_path):
     assert (first == read(moved(much_later, tmp_path / 'c', options=SMALL))).all()
 
 
+def test_a_series_over_three_years_is_one_season_from_a_fixed_day(tmp_path):
+    series = scene_of(20, 20).series['s2']
+    days = np.linspace(FIRST_DAY + 10, FIRST_DAY + 1100, len(series.days)).astype(np.int32)
+    scene = MemoryScene({'s2': series._replace(days=days)})
+    mapper = inferencer(tmp_path, season_start='2018-01-01')
+    assert mapper(scene, tmp_path / 'map', options=SMALL).files['classes'].is_file()
+
+
 @pytest.mark.parametrize(
     ('changes', 'scene', 'sentence'),
     [
@@ -275,7 +309,7 @@ def test_a_scene_that_is_all_cloud(tmp_path):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / 'map').write_text('a file, not a folder')
-    with pytest.raises(DiskWriteError, match='give another folder'):
+    with pytest.raises(DiskWriteError, match='this is a file: give another folder'):
         inferencer(tmp_path)(scene_of(40, 40), tmp_path / 'map')
 
 
@@ -316,3 +350,134 @@ def test_reading_ahead_hands_on_errors_and_stops():
     assert [next(endless), next(endless)] == [0, 1]
     endless.close()
     assert len(made) < 10
+
+
+def changed_config(config, changes):
+    """A config with other values of some keys."""
+    cfg = Config.fromfile(str(config))
+    cfg.merge_from_dict(changes)
+    return cfg
+
+
+def test_transforms_of_the_test_data_are_applied(tmp_path):
+    # The network was trained on two bands and their index; the scene has more bands, in another order.
+    index = dict(type='AddSpectralIndices', indices=dict(s2=('NDVI',)))
+    config, checkpoint = write_network(tmp_path, bands=dict(s2=('B04', 'B08', 'NDVI')), units=dict(s2='reflectance'))
+    pipeline = [index, dict(type='SamplePixels', num_pixels=2), dict(type='PackSeriesInputs')]
+    cfg = changed_config(config, {'test_dataloader.dataset.pipeline': pipeline})
+    values, days, valid = scene_of(40, 50).series['s2']
+    optical = MemoryScene({'s2': ImageSeries(values, days, valid)}, {'s2': ('B08', 'B03', 'B04')}, 'reflectance')
+    found = read(SITSInferencer(cfg, checkpoint)(optical, tmp_path / 'a', options=SMALL), 'probabilities')
+    red, infrared = values[:, 2], values[:, 0]
+    made = np.stack([red, infrared, (infrared - red) / (infrared + red)], axis=1)
+    ready = MemoryScene({'s2': ImageSeries(made, days, valid)}, {'s2': ('B04', 'B08', 'NDVI')}, 'reflectance')
+    expected = read(SITSInferencer(config, checkpoint)(ready, tmp_path / 'b', options=SMALL), 'probabilities')
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+CHOOSING = [
+    [dict(type='SampleDates', num_dates=2, random=False)],
+    [dict(type='DropCloudyDates', min_valid=0.9), dict(type='CropDays', start=20, end=140)],
+    [dict(type='SelectDate', date='2018-03-20')],
+]
+
+
+@pytest.mark.parametrize('choice', CHOOSING, ids=lambda steps: steps[0]['type'])
+@pytest.mark.parametrize('kind', ['pixels', 'column'])
+def test_dates_are_chosen_of_each_pixel_as_in_the_test(tmp_path, choice, kind):
+    # Each pixel has gaps of its own, so that each chooses other dates than all of them together would.
+    scene = scene_of(24, 30, hidden=0.4)
+    pipeline = [*choice, dict(type='PackSeriesInputs')]
+    config, checkpoint = write_network(tmp_path / kind, kind)
+    mapper = SITSInferencer(changed_config(config, {'test_dataloader.dataset.pipeline': pipeline}), checkpoint)
+    assert mapper.kind == 'pixels'
+    found = read(mapper(scene, tmp_path / 'map', options=SMALL), 'probabilities')
+    values, days, valid = scene.series['s2']
+    pixels = values.shape[2] * values.shape[3]
+    np.savez(
+        tmp_path / 'pixels.npz',
+        x=np.where(valid[:, None], values, np.nan).transpose(2, 3, 0, 1).reshape(pixels, len(days), 3),
+        date=days.astype('datetime64[D]').astype(str),
+    )
+    options = dict(data_root=str(tmp_path), table='pixels.npz', missing='mask', bands=('B0', 'B1', 'B2'))
+    cfg = dict(type='SeriesTableDataset', with_labels=False, classes=CLASSES, pipeline=pipeline, **options)
+    dataset = build_dataset(cfg)
+    expected = predict_parcels(mapper.network, dataset, range(pixels))['probabilities']
+    observed = ~np.isnan(expected).any(1)
+    assert (observed == (found[0] != 255).ravel()).all()
+    difference = np.abs(found.reshape(3, pixels).T[observed] - 100 * expected[observed])
+    assert difference.max() <= 0.501
+
+
+def test_random_choices_of_pixels_do_not_depend_on_tiles(tmp_path):
+    config, checkpoint = write_network(tmp_path)
+    pipeline = [dict(type='SampleDates', num_dates=2), dict(type='PackSeriesInputs')]
+    mapper = SITSInferencer(changed_config(config, {'test_dataloader.dataset.pipeline': pipeline}), checkpoint)
+    maps = [
+        read(mapper(scene_of(40, 50), tmp_path / str(size), options=SMALL._replace(tile_size=size)), 'probabilities')
+        for size in (16, 64)
+    ]
+    assert np.abs(maps[0].astype(int) - maps[1]).max() <= 1
+
+
+def test_a_choice_of_dates_for_whole_maps_is_made_for_whole_windows(tmp_path):
+    config, checkpoint = write_network(tmp_path, 'column')
+    pipeline = [dict(type='DropCloudyDates'), dict(type='PackSeriesInputs')]
+    dataset = dict(type='SceneDataset', samples='windows', pipeline=pipeline)
+    cfg = changed_config(config, {'test_dataloader.dataset': dict(_delete_=True, **dataset)})
+    assert SITSInferencer(cfg, checkpoint).kind == 'windows'
+
+
+def test_a_scene_whose_dates_were_corrected_is_another(tmp_path):
+    mapper = inferencer(tmp_path)
+    folder = write_rasters(tmp_path / 's2', scene_of(40, 40))
+    names = sorted(path.name for path in folder.iterdir())
+    table = tmp_path / 'dates.csv'
+
+    def opened(last):
+        dates = ['2018-01-31', '2018-03-02', '2018-04-01', '2018-05-01', last]
+        rows = ''.join(f'{name},{date}\n' for name, date in zip(names, dates, strict=True))
+        table.write_text('file,date\n' + rows)
+        return open_scene(dict(sensors=dict(s2=dict(folder=str(folder), table=str(table), unit='1'))))
+
+    mapper(opened('2018-05-31'), tmp_path / 'map', options=SMALL)
+    assert mapper(opened('2018-05-31'), tmp_path / 'map', options=SMALL).resumed == 1
+    with pytest.raises(ConfigError, match='scene'):
+        mapper(opened('2018-06-20'), tmp_path / 'map', options=SMALL)
+    later = scene_of(40, 40)
+    mapper(later, tmp_path / 'memory', options=SMALL)
+    later.series['s2'].days[-1] += 20
+    with pytest.raises(ConfigError, match='scene'):
+        mapper(later, tmp_path / 'memory', options=SMALL)
+
+
+def test_other_rules_or_layers_of_parcels_make_another_map(tmp_path, fields):
+    config, checkpoint = write_network(tmp_path / 'network', 'parcels')
+    scene, options = scene_of(90, 110), SMALL._replace(probabilities=False)
+    layer = fields.stem
+    SITSInferencer(config, checkpoint)(scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer=layer)
+    geopandas.read_file(fields, layer=layer).to_file(fields, layer='second')
+    cfg = changed_config(config, {'test_dataloader.dataset.labels': dict(inner_buffer=10)})
+    with pytest.raises(ConfigError, match='parcel_rules'):
+        SITSInferencer(cfg, checkpoint)(scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer=layer)
+    with pytest.raises(ConfigError, match=r'fields.*second'):
+        SITSInferencer(config, checkpoint)(
+            scene, tmp_path / 'map', parcels=fields, options=options, parcels_layer='second'
+        )
+
+
+def test_several_networks_are_averaged(tmp_path):
+    scene, percents = scene_of(40, 50), []
+    networks = [write_network(tmp_path / str(seed), 'pixels', seed=seed) for seed in (0, 1)]
+    for seed, network in enumerate(networks):
+        result = SITSInferencer(*network)(scene, tmp_path / f'map {seed}', options=SMALL)
+        percents.append(read(result, 'probabilities').astype(float))
+    test_time = dict(flips=True, checkpoints=[str(networks[1][1])])
+    cfg = changed_config(networks[0][0], {'model.test_cfg': dict(mode='whole', test_time=test_time)})
+    mapper = SITSInferencer(cfg, networks[0][1])
+    found = read(mapper(scene, tmp_path / 'both', options=SMALL), 'probabilities').astype(float)
+    assert np.abs(found - np.mean(percents, axis=0)).max() <= 1
+    # Another second network makes another map.
+    write_network(tmp_path / '1', 'pixels', seed=2)
+    with pytest.raises(ConfigError, match='ensemble'):
+        SITSInferencer(cfg, networks[0][1])(scene, tmp_path / 'both', options=SMALL)

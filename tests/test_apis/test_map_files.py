@@ -10,7 +10,7 @@ from mmengine.config import Config
 from rasterio.crs import CRS
 
 from mmsits.apis import map_writer
-from mmsits.apis.map_manifest import MapManifest
+from mmsits.apis.map_manifest import TILES, MapManifest
 from mmsits.apis.scene_config import scene_config
 from mmsits.apis.scene_tiles import blending_weights, blocks_of, window_starts
 from mmsits.datasets.scene.grid import Grid, Window
@@ -86,7 +86,7 @@ def test_percentages():
 def test_damaged_notes_and_tiles_are_named(tmp_path):
     manifest = MapManifest(tmp_path, dict(a=1))
     manifest.save(0, dict(x=np.arange(3)))
-    (tmp_path / 'tiles' / '00000000.npz').write_bytes(b'cut')
+    (tmp_path / TILES / '00000000.npz').write_bytes(b'cut')
     with pytest.raises(ConfigError, match=r'00000000\.npz is damaged'):
         MapManifest(tmp_path, dict(a=1)).load(0)
     (tmp_path / 'manifest.json').write_text('{')
@@ -103,6 +103,46 @@ def test_beginning_anew_forgets_the_tiles(tmp_path):
     with pytest.raises(ConfigError, match=r'a 1, now 2\)'):
         MapManifest(tmp_path, dict(a=2))
     assert not MapManifest(tmp_path, dict(a=2), overwrite=True).has(0)
+
+
+def test_what_no_manifest_tells_of_is_not_touched(tmp_path):
+    (tmp_path / 'tiles').mkdir()
+    (tmp_path / 'tiles' / 'mine.txt').write_text('a')
+    (tmp_path / 'classes.tif').write_text('mine')
+    with pytest.raises(ConfigError, match=r'holds classes\.tif, but no manifest'):
+        MapManifest(tmp_path, dict(a=1), outputs=['classes.tif'])
+    assert not (tmp_path / 'manifest.json').exists()
+    MapManifest(tmp_path, dict(a=1), overwrite=True, outputs=['classes.tif'])
+    # It is replaced when the new one is complete, and not before.
+    assert (tmp_path / 'classes.tif').read_text() == 'mine'
+    MapManifest(tmp_path / 'other', dict(a=1), outputs=['classes.tif'])
+    MapManifest(tmp_path, dict(a=2), overwrite=True, outputs=['confidence.tif'])
+    assert (tmp_path / 'tiles' / 'mine.txt').read_text() == 'a'
+
+
+def test_overwriting_removes_what_the_other_map_wrote_and_no_more(tmp_path):
+    outputs = ['classes.tif', 'probabilities.tif', 'probabilities.qml', '../outside.txt']
+    manifest = MapManifest(tmp_path / 'map', dict(a=1), outputs=outputs)
+    for name in (*outputs, 'notes.txt'):
+        (tmp_path / 'map' / name).write_text('a')
+    manifest.finish(['classes.tif', 'probabilities.tif'], 0)
+    with pytest.raises(ConfigError, match='made from something else'):
+        MapManifest(tmp_path / 'map', dict(a=2), outputs=['classes.tif'])
+    assert (tmp_path / 'map' / 'probabilities.tif').is_file()
+    MapManifest(tmp_path / 'map', dict(a=2), overwrite=True, outputs=['classes.tif'])
+    assert sorted(path.name for path in (tmp_path / 'map').iterdir()) == ['manifest.json', 'notes.txt']
+    assert (tmp_path / 'outside.txt').is_file()
+
+
+def test_a_damaged_manifest_can_be_replaced(tmp_path):
+    MapManifest(tmp_path, dict(a=1)).save(0, dict(x=np.arange(3)))
+    (tmp_path / 'manifest.json').write_text('{')
+    assert not MapManifest(tmp_path, dict(a=1), overwrite=True).has(0)
+    assert MapManifest(tmp_path, dict(a=1)).description == dict(a=1)
+    # That of something else altogether is nothing to be replaced.
+    (tmp_path / 'manifest.json').write_text('{"name": "my web page"}')
+    with pytest.raises(ConfigError, match='no manifest'):
+        MapManifest(tmp_path, dict(a=1), overwrite=True)
 
 
 @pytest.mark.parametrize('length', [5, 16, 17, 40, 100])

@@ -91,6 +91,22 @@ def test_a_pixel_set_network_sees_the_pixels_of_each_parcel(tmp_path, fields):
         assert found.iloc[number]['pixels'] == seen.any(0).sum()
 
 
+def test_a_network_that_takes_the_shape_of_parcels_is_given_it(tmp_path, fields, monkeypatch):
+    mapper, seen = SITSInferencer(*write_network(tmp_path, 'geometry')), []
+    predict = mapper.network.segmentor.predict
+
+    def watched(inputs, targets, metas):
+        seen.append(inputs['geometry'].values[:, 0, :, 0, 0])
+        return predict(inputs, targets, metas)
+
+    monkeypatch.setattr(mapper.network.segmentor, 'predict', watched)
+    mapper(scene_of(90, 110), tmp_path / 'map', parcels=fields, options=SMALL._replace(pixels_per_parcel=100))
+    shapes = torch.cat(seen).numpy()
+    expected = [[1500, 125_000, 1500 / 125_000, 1], [420, 11_000, 420 / 11_000, 1]]
+    for features in expected:
+        assert (np.abs(shapes / features - 1).max(1) < 2e-3).sum() == 1
+
+
 def test_of_large_parcels_evenly_spread_pixels_are_taken(tmp_path, fields):
     *_, found = mapped(tmp_path, 'parcels', fields, pixels_per_parcel=100)
     assert found['pixels'][1] <= 100
@@ -133,7 +149,7 @@ def test_grids_may_be_turned(fields):
     from mmsits.datasets.scene.grid import Grid
 
     scene = scene_of(90, 110)
-    turned = Grid(scene.grid.crs, scene.grid.transform * Affine.rotation(20, (40, 60)), 90, 110)
+    turned = Grid(scene.grid.crs, scene.grid.transform @ Affine.rotation(20, (40, 60)), 90, 110)
     parcels, sums = ParcelFile(fields, turned), None
     sums = ParcelSums(parcels, 1)
     sums.add(Strip(turned.window, np.ones((1, 90, 110), np.float32), np.ones((90, 110), bool)))
@@ -212,3 +228,12 @@ def test_scores_are_those_of_the_map_and_of_the_parcels(tmp_path, fields):
     known = (target != 255) & (classes != 255)
     assert result.scores['pixels']['OA'] == pytest.approx((classes == target)[known].mean())
     assert {'scores_pixels.json', 'scores_parcels.json'} <= {path.name for path in (tmp_path / 'map').iterdir()}
+
+
+def test_a_column_that_cannot_be_compared_with_is_named_before_the_map_is_made(tmp_path, fields):
+    mapper, scene = SITSInferencer(*write_network(tmp_path, 'parcels')), scene_of(90, 110)
+    for column, sentence in [('kind', "no column 'kind', there are"), ('id', "'id' holds none of the classes")]:
+        with pytest.raises(DataError, match=sentence):
+            mapper(scene, tmp_path / 'map', fields, label_column=column, options=SMALL)
+    assert not (tmp_path / 'map' / 'parcels.gpkg').exists()
+    assert 'OA' in mapper(scene, tmp_path / 'map', fields, label_column='crop', options=SMALL).scores['parcels']

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 
-from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate
+from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate, series_table
 from mmsits.models import SeriesDataPreprocessor
 
 PACK = [dict(type='PackSeriesInputs')]
@@ -118,6 +118,12 @@ def test_statistics_are_those_of_the_observed_values(folder):
     np.testing.assert_allclose(dataset.statistics['s2']['std'], values.std(0, ddof=1), rtol=1e-5)
 
 
+def test_statistics_see_only_the_series_that_are_chosen_by_number(folder):
+    chosen, alone = open_npz(folder, indices=[0, 2]), open_npz(folder, where=dict(region='n', split='train'))
+    assert len(chosen) == 2
+    assert chosen.statistics == alone.statistics
+
+
 def test_a_batch_holds_the_samples_that_single_reads_give(folder):
     pipeline = [dict(type='SampleDates', num_dates=3), dict(type='ShiftDays', days=(-5, 5)), *PACK]
     dataset = open_npz(folder, pipeline=pipeline)
@@ -162,6 +168,7 @@ def test_a_bad_table_is_named(folder, old, new, message):
         (dict(y=np.array([0, 1, 9, 0, 1, 2])), r'label 9 is none of the 3 classes.*sample 2'),
         (dict(y=np.array([0, 1])), r'must hold 6 labels'),
         (dict(doy=np.array([1, 2])), r'the dates are \(6, 2\), the series \(6, 5\)'),
+        (dict(doy=np.array([1, 17, 33, 17, 65])), r'the date occurs twice in a series; 6 such.*sample 0.*2011-01-17'),
         (dict(x=np.zeros(3)), r'must be \(N,T\)'),
         (dict(x=np.zeros((6, 5, 3))), r'2 bands are named, the file has 3'),
     ],
@@ -172,6 +179,27 @@ def test_bad_arrays_are_named(folder, changes, message):
     np.savez(folder / 'fields.npz', **arrays)
     with pytest.raises(DataError, match=message):
         open_npz(folder)
+
+
+@pytest.mark.parametrize('missing', ['mask', 'interpolate'])
+def test_arrays_need_not_be_in_the_order_of_time(folder, missing):
+    with np.load(folder / 'fields.npz') as held:
+        arrays = dict(held)
+    expected = open_npz(folder, missing=missing).table
+    order = np.array([3, 0, 4, 1, 2])
+    np.savez(folder / 'fields.npz', **{**arrays, 'x': arrays['x'][:, order], 'doy': arrays['doy'][order]})
+    found = open_npz(folder, missing=missing).table
+    for name in ('values', 'days', 'exists'):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_day_may_come_again_where_it_has_no_value(folder):
+    with np.load(folder / 'fields.npz') as held:
+        arrays = dict(held)
+    arrays['x'][:, 3:] = np.nan
+    arrays['doy'][3:] = arrays['doy'][2]
+    np.savez(folder / 'fields.npz', **arrays)
+    assert dates(open_npz(folder)[0]) == ['2011-01-01', '2011-01-17', '2011-02-02']
 
 
 def test_missing_and_damaged_files_are_named(folder):
@@ -271,6 +299,20 @@ def test_missing_values_are_interpolated_band_by_band(folder):
     normalised = preprocess(pseudo_collate([dataset[i] for i in range(3)]))['inputs']['s2'].values
     assert normalised.isfinite().all()
     assert not normalised[1, :, 1].any()
+
+
+def test_interpolation_is_numpys_band_by_band(monkeypatch):
+    monkeypatch.setattr(series_table, 'SERIES_AT_ONCE', 7)
+    rng = np.random.default_rng(1)
+    values = np.where(rng.random((20, 9, 3)) < 0.5, np.nan, rng.random((20, 9, 3)) * 4000).astype(np.float32)
+    days = np.sort(rng.choice(365, (20, 9)), axis=1) + 17000 + np.arange(9)
+    expected = values.copy()
+    for series, band in np.argwhere(np.isfinite(values).any(axis=1)):
+        there = np.isfinite(values[series, :, band])
+        expected[series, :, band] = np.interp(days[series], days[series, there], values[series, there, band])
+    found = series_table.interpolate_missing(values, days)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_array_equal(found[np.isfinite(values)], values[np.isfinite(values)])
 
 
 def test_interpolation_does_not_reach_beyond_the_end_of_a_series(folder):

@@ -108,6 +108,14 @@ def test_work_dir_seed_and_resume_are_filled_in(tmp_path: Path, monkeypatch: pyt
         prepare_config(load_config(path), resume=str(tmp_path / 'absent.pth'))
 
 
+def test_a_run_that_ends_before_its_schedule_begins_is_refused(tmp_path: Path) -> None:
+    cfg = load_config(ROOT / 'configs/series/recipe.py', {'train_cfg.max_iters': 20})
+    with pytest.raises(ConfigError, match=r'CosineAnnealingLR begins at 20, the run ends at train_cfg.max_iters=20'):
+        prepare_config(cfg, work_dir=str(tmp_path))
+    cfg.train_cfg.max_iters = 21
+    prepare_config(cfg, work_dir=str(tmp_path))
+
+
 def test_processes_without_gpu_need_the_pytorch_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     path = tmp_path / 'c.py'

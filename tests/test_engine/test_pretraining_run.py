@@ -93,7 +93,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp('pretraining')
     table = write_table(folder / 'table.npz')
     moco = write_config(folder / 'moco.py', 'moco_transformer', table, PRETRAIN)
-    stnet = write_config(folder / 'stnet.py', 'pixel_stnet', table, FINETUNE)
+    stnet = write_config(folder / 'stnet.py', 'sitsmoco_stnet', table, FINETUNE)
 
     def run(name: str, tool: str, *arguments: object) -> dict:
         argv = [f'tools/{tool}.py', *arguments, '--work-dir', folder / name]

@@ -7,12 +7,12 @@ from mmsits.datasets.transforms import interpolate_to_grid
 from mmsits.evaluation.pixel_baselines import (
     PixelTable,
     classifier_confusion,
-    common_grid,
     linear_model,
     majority_confusion,
     pixel_table,
     random_forest,
     season_grid,
+    share_dates,
 )
 from mmsits.structures import ImageSeries, SampleMeta
 
@@ -70,15 +70,19 @@ def test_a_parcel_is_the_mean_of_its_valid_pixels():
     assert table.labels.tolist() == [4]
 
 
-def test_a_grid_is_common_only_if_all_samples_have_its_days():
-    def sample(days, start):
-        series = ImageSeries(torch.zeros(3, 1, 1, 1), start + torch.tensor(days), torch.ones(3, 1, 1).bool())
-        return dict(inputs={'s2': series}, metas=SampleMeta(season_start=start))
+def test_dates_are_shared_only_if_all_samples_have_them():
+    def sample(days, start, number=0):
+        values = torch.arange(3.0).view(3, 1, 1, 1) + number
+        series = ImageSeries(values, start + torch.tensor(days), torch.tensor([True, number == 0, True]).view(3, 1, 1))
+        targets = torch.tensor([[[number]]], dtype=torch.uint8)
+        return dict(inputs={'s2': series}, targets=targets, metas=SampleMeta(season_start=start))
 
-    same = [sample([0, 10, 20], 0), sample([0, 10, 21], 365), sample([0, 10, 20], 730)]
-    np.testing.assert_array_equal(common_grid(same), [0, 10, 20])
-    assert common_grid([*same, sample([0, 10, 40], 0)]) is None
-    assert common_grid([dict(same[0], inputs={'s2': same[0]['inputs']['s2'], 's1': same[0]['inputs']['s2']})]) is None
+    same = [sample([0, 10, 20], 0), sample([0, 10, 21], 365, 1), sample([0, 10, 20], 730)]
+    assert share_dates(same)
+    assert not share_dates([*same, sample([0, 10, 40], 0)])
+    assert not share_dates([dict(same[0], inputs={'s2': same[0]['inputs']['s2'], 's1': same[0]['inputs']['s2']})])
+    # On their own dates values stay as they are, and what is missing is interpolated.
+    np.testing.assert_allclose(pixel_table(same, None).features, [[0, 1, 2], [1, 1 + 20 / 21, 3], [0, 1, 2]], rtol=1e-6)
 
 
 def test_the_linear_model_takes_missing_features():

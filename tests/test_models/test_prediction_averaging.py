@@ -123,14 +123,20 @@ def test_subsets_of_dates_do_not_depend_on_batch_and_padding(kind: Callable) -> 
 
 
 def test_the_wanted_share_of_dates_is_left_out_and_one_stays() -> None:
-    series = _inputs((2, 2), dates=10)['s2']
-    for repeat in range(5):
-        kept = _without_dates(series, DateDropout(share=0.3), repeat).valid.flatten(2).any(2)
-        assert kept.sum(1).tolist() == [7, 7]
-    subsets = {tuple(_without_dates(series, DateDropout(0.3), i).valid[0, :, 0, 0].tolist()) for i in range(6)}
-    assert len(subsets) > 2
+    series = _inputs((2, 2), dates=50)['s2']
+    subsets = [_without_dates(series, DateDropout(share=0.3), repeat).valid.flatten(2).any(2) for repeat in range(40)]
+    assert len({tuple(kept[0].tolist()) for kept in subsets}) == 40
+    assert torch.stack(subsets).float().mean() == pytest.approx(0.7, abs=0.03)
     single = ImageSeries(*(part[:, :1] for part in series))
-    assert _without_dates(single, DateDropout(share=0.9), 0).valid.any()
+    for repeat in range(5):
+        assert _without_dates(single, DateDropout(share=0.9), repeat).valid.flatten(1).any(1).all()
+
+
+def test_a_date_is_left_out_whatever_the_clouds_of_the_others() -> None:
+    series = _inputs((2, 2), dates=50)['s2']
+    clouded = series._replace(valid=series.valid & (torch.arange(50) % 3 > 0)[None, :, None, None])
+    one, other = (_without_dates(part, DateDropout(share=0.3), 1).valid for part in (series, clouded))
+    assert torch.equal(other, one & clouded.valid)
 
 
 @torch.no_grad()

@@ -50,9 +50,8 @@ def baseline_confusions(
             them, and 15 days if not.
         max_pixels: fit to at most so many.
     """
-    grid = pixel_baselines.common_grid(train) if step is None else None
-    if grid is None:
-        grid = pixel_baselines.season_grid(train, step or 15)
+    own_dates = step is None and pixel_baselines.share_dates(train)
+    grid = None if own_dates else pixel_baselines.season_grid(train, step or 15)
     fitted = pixel_baselines.pixel_table(train, grid, max_pixels)
     scored = pixel_baselines.pixel_table(test, grid)
     classes = len(train.metainfo['classes'])

@@ -1,5 +1,5 @@
 # MoCo v2 with the Transformer of SITS-MoCo, whose weights STNet takes too. The queue must hold the keys of a step.
-_base_ = './pixel_transformer.py'
+_base_ = './sitsmoco_transformer.py'
 model = dict(
     _delete_=True,
     type='SeriesMoCo',

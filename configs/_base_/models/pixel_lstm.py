@@ -1,18 +1,8 @@
-# The LSTM that SITS-MoCo compares with, on single pixels: four layers in both directions, their cells classified.
-_base_ = './pixel_transformer.py'
+# LSTM in both directions of time (Russwurm and Koerner, 2020) for series of points and parcels.
+_base_ = './series_ensemble.py'
 model = dict(
     backbone=dict(
-        encoder=dict(
-            _delete_=True,
-            type='SeriesLSTM',
-            hidden_channels=128,
-            num_layers=4,
-            dropout=0.2,
-            bias=False,
-            states='all_cells',
-            layer_norms=True,
-            positional_encoding=False,
-        )
+        encoder=dict(_delete_=True, type='SeriesLSTM', in_channels=64, hidden_channels=64, num_layers=2, dropout=0.3)
     ),
-    decode_head=dict(in_channels=1024, hidden_channels=()),
+    decode_head=dict(in_channels=128, num_members=1),
 )

@@ -1,7 +1,7 @@
 """Bring your own data: dated rasters per sensor, labels, splits, and the samples made of them."""
 
 from .dataset import SceneDataset
-from .grid import Grid, Window, block_windows, tile_windows
+from .grid import Grid, Window, block_windows
 from .parcels import SceneParcels, ScenePixels
 from .rasters import RasterSeries
 from .scene import Scene, open_scene
@@ -18,5 +18,4 @@ __all__ = [
     'Window',
     'block_windows',
     'open_scene',
-    'tile_windows',
 ]

@@ -47,6 +47,7 @@ def list_layers(
     date: str | None = None,
     date_format: str | None = None,
     period: Sequence[str] | None = None,
+    crs: str | None = None,
 ) -> list[Layer]:
     """The rasters of one sensor, in the order of their dates.
 
@@ -63,6 +64,7 @@ def list_layers(
         date_format: format of the dates as in `datetime.strptime`; None for yyyymmdd, yyyy-mm-dd, yyyy_mm_dd,
             yyyy/mm/dd and yyyyddd (year and day of the year).
         period: first and last date 'YYYY-MM-DD'; others are left out. None for all.
+        crs: CRS of `file` where it declares none.
 
     Returns:
         At least one layer, sorted by date, then path.
@@ -73,16 +75,24 @@ def list_layers(
     """
     if not folder.is_dir():
         raise DataError('the folder does not exist', path=folder, hint=_near(folder))
-    parse = re.compile(pattern) if date is None else None
-    if parse is not None and 'date' not in parse.groupindex:
-        raise ValueError(f'pattern {pattern!r} has no group (?P<date>…)')
+    parse = _compiled(pattern) if date is None else None
     if table is not None:
         layers = _from_table(folder, table, date, date_format)
     elif file is not None and date is None:
-        layers = _from_descriptions(folder / file, parse, pattern, date_format)
+        layers = _from_descriptions(folder / file, parse, pattern, date_format, crs)
     else:
         layers = _from_names(folder, file, parse, pattern, date, date_format)
     return sorted(_within(layers, period, folder), key=lambda layer: (layer.day, str(layer.path), layer.number or 0))
+
+
+def _compiled(pattern: str) -> re.Pattern:
+    try:
+        parse = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f'pattern {pattern!r} is not a regular expression: {error}') from error
+    if 'date' not in parse.groupindex:
+        raise ValueError(f'pattern {pattern!r} has no group (?P<date>…)')
+    return parse
 
 
 def _near(folder: Path) -> str:
@@ -158,12 +168,14 @@ def _rasters(folder: Path) -> list[Path]:
     return found
 
 
-def _from_descriptions(path: Path, parse: re.Pattern | None, pattern: str, date_format: str | None) -> list[Layer]:
+def _from_descriptions(
+    path: Path, parse: re.Pattern | None, pattern: str, date_format: str | None, crs: str | None
+) -> list[Layer]:
     from .rasters import read_header
 
     assert parse is not None
     layers = []
-    for index, description in enumerate(read_header(path).descriptions, 1):
+    for index, description in enumerate(read_header(path, crs).descriptions, 1):
         match = parse.search(description or '')
         if match is None:
             raise DataError(

@@ -14,22 +14,28 @@ from mmengine.logging import print_log
 
 from mmsits.datasets.errors import DataError, iso_day
 
-from .grid import Grid, Window, block_windows
+from .grid import Grid, Window, block_windows, bounds_in
 from .rasters import RasterSeries, Source, read_source
 
 if TYPE_CHECKING:
     from .scene import Scene
 
-CORNER = 16
-"""Side in pixels of the corners of a file in which an undeclared border is looked for."""
+EDGE = 32
+"""How many pixels along both edges from each corner of a file an undeclared border is looked for."""
+SIDE_PIECES = 16
+"""In how many pieces of that length, at most, a side of a file is looked at."""
 MOST_FILES = 96
 """How many files of a sensor are looked at for it, spread over the season."""
 SAMPLE_DATES, SAMPLE_SIDE = 5, 48
 """Dates and side in pixels of the windows whose values are held against the declared unit."""
+LINEAR_UNITS = ('intensity', 'sigma0', 'gamma0', 'backscatter')
+"""Parts of the names of units of radar that are linear unless they say dB."""
 LEAST_VALUES = 50
 """From fewer values nothing is concluded about the unit."""
 BLOCK = 512
 """Side of the blocks in which a scene is searched for a pixel that was ever seen."""
+SCATTERED = 4
+"""From how many times the pixels of the files on the grid that holds them all is called too large."""
 
 _warned: set[str] = set()
 
@@ -37,8 +43,8 @@ _warned: set[str] = set()
 def check_scene(scene: Scene) -> None:
     """Look at a sample of the pixels of every sensor.
 
-    Warned of: a border of one number where no nodata is declared; a scale or offset that a file declares and the config
-    does not mention; values of dB without a negative one.
+    Warned of: files that fill little of the sensor's grid; a border of one number that is not declared as nodata; a
+    scale or offset that a file declares and the config does not mention; values of dB without a negative one.
 
     Args:
         scene: the scene.
@@ -47,10 +53,32 @@ def check_scene(scene: Scene) -> None:
         DataError: if the values cannot have the declared unit; if no pixel was ever seen: all cloud, or all nodata.
     """
     for series in scene.sensors.values():
+        warn_of_scattered_files(series)
         warn_of_undeclared_scale(series)
         warn_of_borders(series)
         refuse_hidden(series, scene.grid)
         check_unit(series, scene.grid)
+
+
+def warn_of_scattered_files(series: RasterSeries) -> None:
+    """Warn where the grid that holds all files is much larger than the largest of them; than all tiles together."""
+    sizes = [_pixels_on(grid, series.grid) for grid in {source.header.grid for source in series.sources}]
+    filled = sum(sizes) if series.same_day == 'merge' else max(sizes)
+    height, width = series.grid.shape
+    if height * width > SCATTERED * filled:
+        what = 'all tiles together' if series.same_day == 'merge' else 'the largest file'
+        _warn(
+            f'{series.name}: the grid that holds all files has {height} × {width} pixels, '
+            f'{height * width / filled:.0f} times as many as {what}. Look whether all files belong to one area; '
+            'else choose the `grid` of the scene.'
+        )
+
+
+def _pixels_on(grid: Grid, other: Grid) -> float:
+    """How many pixels of another grid the extent of a grid holds."""
+    left, bottom, right, top = bounds_in(grid, other.crs)
+    column_size, row_size = other.pixel_size
+    return (right - left) * (top - bottom) / (column_size * row_size)
 
 
 def warn_of_undeclared_scale(series: RasterSeries) -> None:
@@ -68,66 +96,101 @@ def warn_of_undeclared_scale(series: RasterSeries) -> None:
 
 
 class Border(NamedTuple):
-    """A corner of a file that holds one number.
+    """A corner of a file from which the border holds one number, or a whole side of the file that does.
 
     Attributes:
         path: the file.
         day: days since 1970-01-01.
         value: the number.
+        nodata: the number that is declared as nodata, which is another; None where none is.
     """
 
     path: str
     day: int
     value: float
+    nodata: float | None = None
 
 
 def warn_of_borders(series: RasterSeries) -> None:
-    """Warn where no nodata is declared and a corner of a file holds nothing but one number: it is nodata, probably."""
+    """Warn where the edges at a corner, or a whole side, hold nothing but one number: undeclared nodata, probably."""
     found = list(find_borders(series))
     if not found:
         return
     first = found[0]
+    declared, remedy = 'no nodata is declared', f"say nodata={first.value:g} with the sensor; if not, nodata='none'"
+    if first.nodata is not None:
+        declared = f'nodata is {first.nodata:g}'
+        remedy = f'say nodata={first.value:g} with the sensor, or write {first.nodata:g} there too'
     _warn(
-        f'{first.path} ({iso_day(first.day)}): no nodata is declared, and a corner of the file holds nothing but '
-        f'{first.value:g}; so it is in {len(found)} corners of files of sensor {series.name}. If {first.value:g} means '
-        f"'not observed', say nodata={first.value:g} with the sensor; if not, nodata='none'."
+        f'{first.path} ({iso_day(first.day)}): {declared}, and the border at a corner or side holds nothing but '
+        f'{first.value:g}; so it is in {len(found)} corners or sides of files of sensor {series.name}. If '
+        f"{first.value:g} means 'not observed', {remedy}."
     )
 
 
 def find_borders(series: RasterSeries) -> Iterator[Border]:
-    """Corners of files without declared nodata that hold one number in all bands.
+    """Corners and sides of files that hold one number in all bands, which is not the declared nodata.
 
     Args:
-        series: the sensor; of many files some, evenly spread.
+        series: the sensor; of many files some, evenly spread. Files that say by a mask where they observed are left
+            out.
 
     Yields:
-        One per corner.
+        One per corner, and per side without such a corner.
     """
     dated = [
         (acquisition.day, source)
         for acquisition in series.acquisitions
         for tile in acquisition.tiles
         for source in tile
-        if source.radiometry.nodata is None and not source.radiometry.nodata_denied
+        if not source.radiometry.nodata_denied and (source.radiometry.nodata is not None or not source.header.masked)
     ]
     chosen = np.unique(np.linspace(0, len(dated) - 1, min(len(dated), MOST_FILES)).astype(int)) if dated else ()
     for position in chosen:
         day, source = dated[position]
-        for value in _corner_values(source):
-            yield Border(str(source.path), day, value)
+        for value in _border_values(source):
+            yield Border(str(source.path), day, value, source.radiometry.nodata)
 
 
-def _corner_values(source: Source) -> Iterator[float]:
-    """The number of each corner of a file that holds only one."""
+def _border_values(source: Source) -> Iterator[float]:
+    """The number of each corner of a file from which both edges hold nothing else, and of each such side."""
     grid = source.header.grid
-    height, width = (min(CORNER, length // 4) for length in grid.shape)
-    if height * width < 4:
+    height, width = (min(EDGE, length // 2) for length in grid.shape)
+    if min(height, width) < 2:
         return
-    for row in (0, grid.height - height):
-        for column in (0, grid.width - width):
-            values, _ = read_source(source, source.indexes, Window(row, column, height, width), grid, 'nearest')
-            if (values == values.flat[0]).all():
-                yield float(values.flat[0])
+    ends: dict[str, list[float | None]] = dict(top=[], bottom=[], left=[], right=[])
+    corners: dict[str, list[bool]] = {side: [] for side in ends}
+    for bottom in (False, True):
+        for right in (False, True):
+            row, column = bottom * (grid.height - 1), right * (grid.width - 1)
+            across = _one_number(source, Window(row, right * (grid.width - width), 1, width))
+            along = _one_number(source, Window(bottom * (grid.height - height), column, height, 1))
+            full = across is not None and across == along
+            for side, value in ((('top', 'bottom')[bottom], across), (('left', 'right')[right], along)):
+                ends[side].append(value)
+                corners[side].append(full)
+            if full:
+                yield float(across)  # type: ignore[arg-type]
+    for side, (first, last) in ends.items():
+        # What lies between is read only where both ends are alike, which in an image to the edge they are not.
+        alike = first is not None and first == last and not any(corners[side])
+        if alike and all(_one_number(source, piece) == first for piece in _pieces(grid, side)):
+            yield float(first)  # type: ignore[arg-type]
+
+
+def _one_number(source: Source, window: Window) -> float | None:
+    """The only number in a window of a file; None where there are several, nodata or NaN."""
+    values, valid = read_source(source, source.indexes, window, source.header.grid, 'nearest')
+    return float(values.flat[0]) if valid.all() and (values == values.flat[0]).all() else None
+
+
+def _pieces(grid: Grid, side: str) -> Iterator[Window]:
+    """Pieces of the outer row or column at a side, spread over its length."""
+    lying = side in ('top', 'bottom')
+    length, edge = (grid.width, grid.height - 1) if lying else (grid.height, grid.width - 1)
+    piece, place = min(EDGE, length), edge if side in ('bottom', 'right') else 0
+    for start in np.linspace(0, length - piece, min(SIDE_PIECES, -(-length // piece))).astype(int).tolist():
+        yield Window(place, start, 1, piece) if lying else Window(start, place, piece, 1)
 
 
 def _sample_windows(grid: Grid, side: int) -> list[Window]:
@@ -147,9 +210,9 @@ def refuse_hidden(series: RasterSeries, grid: Grid) -> None:
     Raises:
         DataError: says whether clouds or nodata hide it.
     """
-    if any(_seen(series, window, grid) for window in _sample_windows(grid, SAMPLE_SIDE)):
+    if any(series.first_observation(window, grid) is not None for window in _sample_windows(grid, SAMPLE_SIDE)):
         return
-    if any(_seen(series, window, grid) for window in block_windows(*grid.shape, BLOCK)):
+    if any(series.first_observation(window, grid) is not None for window in block_windows(*grid.shape, BLOCK)):
         return
     place, clouds = series.folder, series.clouds
     if clouds is None:
@@ -164,10 +227,6 @@ def refuse_hidden(series: RasterSeries, grid: Grid) -> None:
         path=clouds.rasters.folder,
         hint='Look at type, classes, threshold, dilation and nodata of the clouds, or get clearer dates.',
     )
-
-
-def _seen(series: RasterSeries, window: Window, grid: Grid) -> bool:
-    return any(series.read(window, grid, dates=[position]).valid.any() for position in range(len(series)))
 
 
 def check_unit(series: RasterSeries, grid: Grid) -> None:
@@ -187,7 +246,8 @@ def check_unit(series: RasterSeries, grid: Grid) -> None:
     low, middle, high = (float(number) for number in np.quantile(values, (0.01, 0.5, 0.99)))
     found = f'{series.name}: values {low:.4g} to {high:.4g} (1 % and 99 %), median {middle:.4g}'
     place = series.folder
-    if 'linear' in unit and middle < 0:
+    linear = 'linear' in unit or ('db' not in unit and any(name in unit for name in LINEAR_UNITS))
+    if linear and middle < 0:
         raise DataError(
             f'{found}, cannot be {series.unit!r}: a linear intensity is not negative, so these are dB',
             path=place,

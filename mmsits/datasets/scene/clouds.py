@@ -18,6 +18,9 @@ SCL_CLASSES = (0, 1, 3, 8, 9, 10)
 """Classes of Sentinel-2's scene classification that count as hidden: no data, defective, cloud shadow, cloud of medium
 and high probability, thin cirrus."""
 
+SCL_NO_DATA = 0
+"""Class of pixels that the satellite did not see."""
+
 KINDS = ('scl', 'probability', 'mask')
 MISSING = ('refuse', 'clear', 'hidden')
 
@@ -30,7 +33,8 @@ class CloudMasks:
         kind: 'scl' (scene classification), 'probability' or 'mask'.
         classes: numbers that count as hidden. None: for 'scl' :data:`SCL_CLASSES`, for 'mask' everything but 0.
         threshold: from this probability on, in the unit of the raster, a pixel is hidden.
-        dilation: every pixel within this many pixels of the scene's grid of a hidden one is hidden too.
+        dilation: every pixel within this many pixels of the scene's grid of a hidden one is hidden too; but for those
+            that are hidden as a classification has no data of them.
         missing: a date without cloud raster: 'refuse' it, call it 'clear', or 'hidden'.
 
     Raises:
@@ -110,9 +114,11 @@ class CloudMasks:
         if not known.any():
             return clear
         codes, _, valid = self.rasters.read(wide, grid, dates=positions[known])
-        hidden = dilate(self._hidden(codes[:, 0]) & valid, margin)
+        hidden = self._hidden(codes[:, 0]) & valid
+        # Where nothing was observed no cloud reaches beyond, whether the file declares that number as nodata or not.
+        empty = hidden & (codes[:, 0] == SCL_NO_DATA) if self.kind == 'scl' else np.zeros_like(hidden)
         rows, columns = window.within(wide).slices
-        clear[known] = (~hidden & valid)[:, rows, columns]
+        clear[known] = (~dilate(hidden & ~empty, margin) & ~empty & valid)[:, rows, columns]
         return clear
 
     def _hidden(self, codes: np.ndarray) -> np.ndarray:

@@ -50,9 +50,19 @@ class Window(NamedTuple):
         """The window with a margin of pixels on every side; may reach beyond the grid."""
         return Window(self.row - margin, self.column - margin, self.height + 2 * margin, self.width + 2 * margin)
 
+    def moved(self, rows: int, columns: int) -> Window:
+        """The window so many rows further down and columns further right."""
+        return self._replace(row=self.row + rows, column=self.column + columns)
+
+    def coarsened(self, ratio: int) -> Window:
+        """The pixels of a grid that is coarser by a whole number, with the same corner, that hold this window."""
+        row, column = self.row // ratio, self.column // ratio
+        end_row, end_column = -(-(self.row + self.height) // ratio), -(-(self.column + self.width) // ratio)
+        return Window(row, column, end_row - row, end_column - column)
+
     def within(self, outer: Window) -> Window:
         """This window, counted from the first pixel of another."""
-        return self._replace(row=self.row - outer.row, column=self.column - outer.column)
+        return self.moved(-outer.row, -outer.column)
 
 
 class Grid(NamedTuple):
@@ -83,7 +93,7 @@ class Grid(NamedTuple):
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top in map coordinates."""
-        corners = [self.transform * (column, row) for column in (0, self.width) for row in (0, self.height)]
+        corners = [self.transform @ (column, row) for column in (0, self.width) for row in (0, self.height)]
         xs, ys = zip(*corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
@@ -96,7 +106,7 @@ class Grid(NamedTuple):
         """The grid of a window of this one; the window may reach beyond it."""
         from affine import Affine
 
-        moved = self.transform * Affine.translation(window.column, window.row)
+        moved = self.transform @ Affine.translation(window.column, window.row)
         return Grid(self.crs, moved, window.height, window.width)
 
     def offset_of(self, other: Grid) -> tuple[int, int] | None:
@@ -111,13 +121,32 @@ class Grid(NamedTuple):
         """
         if self.crs != other.crs:
             return None
-        column, row = ~self.transform * (other.transform.c, other.transform.f)
-        column_end, row_end = ~self.transform * (other.transform * (other.width, other.height))
+        column, row = ~self.transform @ (other.transform.c, other.transform.f)
+        column_end, row_end = ~self.transform @ (other.transform @ (other.width, other.height))
         expected = (round(column), round(row), round(column) + other.width, round(row) + other.height)
         found = (column, row, column_end, row_end)
         if any(abs(a - b) > SNAP for a, b in zip(expected, found, strict=True)):
             return None
         return expected[1], expected[0]
+
+    def refined(self, ratio: int) -> Grid:
+        """The grid whose pixels divide the present ones into ratio × ratio."""
+        from affine import Affine
+
+        finer = self.transform @ Affine.scale(1 / ratio)
+        return Grid(self.crs, finer, self.height * ratio, self.width * ratio)
+
+    def ratio_to(self, other: Grid) -> int | None:
+        """How many pixels of this grid a pixel of a coarser one spans along each axis, if that is a whole number.
+
+        Args:
+            other: a grid.
+
+        Returns:
+            2 or more; None where pixels of one grid do not divide those of the other.
+        """
+        ratio = round(other.pixel_size[0] / self.pixel_size[0])
+        return ratio if ratio > 1 and self.offset_of(other.refined(ratio)) is not None else None
 
     def overlaps(self, other: Grid) -> bool:
         """Whether the extents of two grids, of whatever CRS, have an area in common."""
@@ -141,37 +170,6 @@ def bounds_in(grid: Grid, crs: CRS) -> tuple[float, float, float, float]:
     from rasterio.warp import transform_bounds
 
     return transform_bounds(grid.crs, crs, *grid.bounds, densify_pts=21)
-
-
-def tile_windows(height: int, width: int, size: int, stride: int | None = None) -> list[Window]:
-    """Windows that cover a grid, row by row.
-
-    Args:
-        height: rows of the grid.
-        width: columns of the grid.
-        size: rows and columns of a window. A window that would reach beyond the lower or right edge moves back until
-            it ends there; only where the grid is smaller than `size`, so is the window.
-        stride: distance of neighbouring windows, 1 … size; None for `size`.
-
-    Returns:
-        The windows; every pixel lies in at least one.
-
-    Raises:
-        ValueError: if size or stride is out of range.
-    """
-    stride = size if stride is None else stride
-    if size < 1 or not 1 <= stride <= size:
-        raise ValueError(f'1 ≤ stride ≤ size is needed, got size {size} and stride {stride}')
-    return [
-        Window(row, column, min(size, height), min(size, width))
-        for row in _starts(height, size, stride)
-        for column in _starts(width, size, stride)
-    ]
-
-
-def _starts(length: int, size: int, stride: int) -> list[int]:
-    last = max(length - size, 0)
-    return [*range(0, last, stride), last]
 
 
 def block_windows(height: int, width: int, size: int) -> Iterator[Window]:

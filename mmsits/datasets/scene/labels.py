@@ -84,6 +84,9 @@ class SceneLabels:
         names: class of every feature (or code of a raster) before any is left out, texts.
         classes: names of the K classes.
         palette: their colours, K lists of red, green and blue, 0 … 255.
+        pixel_splits: gives the numbers of the splits of a window's pixels, (h,w) int8, -1 for none, where these are a
+            matter of the place; set by `splits`.
+        split_names: names of the splits.
     """
 
     path: Path
@@ -91,6 +94,8 @@ class SceneLabels:
     kind: str
     classes: tuple[str, ...]
     palette: list[list[int]]
+    pixel_splits: Callable[[Window], np.ndarray] | None = None
+    split_names: tuple[str, ...] = ()
 
     def read(self, window: Window, split: SplitNames = None) -> np.ndarray:
         """Class indices of a window's pixels.
@@ -103,6 +108,20 @@ class SceneLabels:
             (h,w) uint8, 255 where no class is known, classes disagree, or the class is not among `classes`.
         """
         raise NotImplementedError
+
+    def part(self, window: Window, split: SplitNames = None) -> np.ndarray:
+        """Which pixels of a window belong to a split, labelled or not, (h,w) bool.
+
+        Ground without a label belongs to a split where that is a matter of the place; where features are divided each
+        by itself, to none.
+        """
+        if split is None:
+            return np.ones(window.shape, bool)
+        return np.isin(self.splits_of(window), split_numbers(split, self.split_names))
+
+    def splits_of(self, window: Window) -> np.ndarray:
+        """Numbers of the splits of a window's pixels, (h,w) int8, -1 for none."""
+        return np.full(window.shape, -1, np.int8) if self.pixel_splits is None else self.pixel_splits(window)
 
     def occupied(self, windows: Sequence[Window], split: SplitNames = None) -> np.ndarray:
         """Which windows have a labelled pixel, (N,) bool."""
@@ -137,7 +156,6 @@ class ItemLabels(SceneLabels):
         positions: a point within each feature, in pixel coordinates (column, row), (N,2) float64.
         geometry: of each polygon behind the inner buffer: perimeter m, area m², their ratio, (N,3) float64.
         item_splits: number of each feature's split, (N,) int8, -1 for none; set by `splits`.
-        split_names: names of the splits.
     """
 
     def __init__(
@@ -173,9 +191,10 @@ class ItemLabels(SceneLabels):
         self.unlabelled = not known
         self.labels = np.full(len(frame), IGNORED, np.uint8)
         self.item_splits: np.ndarray | None = None
-        self.split_names: tuple[str, ...] = ()
+        # Polygons that share ground with others: only for these has to be asked whether classes agree.
+        self._contested = np.zeros(len(frame), bool)
         if self.kind == 'polygons':
-            self._report_overlaps()
+            self._find_overlaps()
         else:
             self._locate_points()
 
@@ -203,8 +222,8 @@ class ItemLabels(SceneLabels):
         shrunk = self.frame.geometry if not inner_buffer else series.to_crs(self.frame.crs)
         return np.where(gone, shapely.Polygon(), shrunk.to_numpy())
 
-    def _report_overlaps(self) -> None:
-        """Warn of polygons that cover the same ground by more than half a pixel."""
+    def _find_overlaps(self) -> None:
+        """Mark polygons that cover the same ground, and warn where it is more than half a pixel."""
         import shapely
 
         one, other = self._tree.query(self._shapes, predicate='overlaps')
@@ -214,6 +233,7 @@ class ItemLabels(SceneLabels):
         if not len(pairs):
             return
         pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+        self._contested[pairs] = True
         shared = shapely.area(shapely.intersection(self._shapes[pairs[:, 0]], self._shapes[pairs[:, 1]]))
         pairs = pairs[shared > 0.5]
         if not len(pairs):
@@ -298,10 +318,11 @@ class ItemLabels(SceneLabels):
             return np.full(window.shape, NOBODY, np.int32)
         # What is burnt later stays: from the last to the first feature of the file, so that the first has the pixel.
         first = self._rasterize(near[::-1], near[::-1], window, all_touched)
-        last = self._rasterize(near, near, window, all_touched)
-        if np.array_equal(first, last):
+        # A pixel may be touched by neighbours that share no ground.
+        contested = near if all_touched else near[self._contested[near]]
+        if not len(contested):
             return first
-        ascending = near[np.argsort(self._codes[near], kind='stable')]
+        ascending = contested[np.argsort(self._codes[contested], kind='stable')]
         highest = self._rasterize(ascending, self._codes[ascending], window, all_touched)
         lowest = self._rasterize(ascending[::-1], self._codes[ascending[::-1]], window, all_touched)
         return np.where(highest != lowest, DISPUTED, first)
@@ -311,7 +332,8 @@ class ItemLabels(SceneLabels):
         from affine import Affine
         from rasterio.features import rasterize
 
-        # From 1 on, as class -1 ("no class") must differ from the background.
+        # Raised above 0. Class -1 ("no class") becomes the background's number, which does no harm: what counts is only
+        # whether the highest and the lowest class of a pixel differ.
         shapes = [(self._shapes[feature], int(value) + 2) for feature, value in zip(features, values, strict=True)]
         burnt = rasterize(
             shapes,
@@ -350,27 +372,61 @@ class ItemLabels(SceneLabels):
         owners = self.owners(window)
         return np.where(owners >= 0, labels[np.maximum(owners, 0)], IGNORED).astype(np.uint8)
 
+    def splits_of(self, window: Window) -> np.ndarray:
+        """See :class:`SceneLabels`; a feature's pixels are all of its split, also beyond a block's edge."""
+        ground = super().splits_of(window)
+        if self.item_splits is None:
+            return ground
+        owners = self.owners(window)
+        return np.where(owners >= 0, self.item_splits[np.maximum(owners, 0)], ground).astype(np.int8)
+
+    def occupied(self, windows: Sequence[Window], split: SplitNames = None) -> np.ndarray:
+        """See :class:`SceneLabels`; windows near a member that hold no certain pixel of one are looked at closely."""
+        members = self.members(split)
+        certain = np.floor(self.positions[members & self._own_position()])
+        found = np.zeros(len(windows), bool)
+        for number, window in enumerate(windows):
+            inside = certain - (window.column, window.row)
+            found[number] = ((inside >= 0) & (inside < (window.width, window.height))).all(axis=1).any()
+            if not found[number] and members[self._near(window)].any():
+                found[number] = (self.read(window, split) != IGNORED).any()
+        return found
+
+    def _own_position(self) -> np.ndarray:
+        """Features to which the pixel at their position belongs without doubt, (N,) bool."""
+        import shapely
+
+        if self.kind == 'points':
+            return np.zeros(len(self.labels), bool)
+        centres = np.floor(self.positions) + 0.5
+        return shapely.contains_xy(self._shapes, centres[:, 0], centres[:, 1]) & ~self._contested
+
     def pixels(self, progress: Progress | None = None) -> LabelPixels:
         """See :class:`SceneLabels`."""
         windows = list(block_windows(self.grid.height, self.grid.width, BLOCK))
-        listed = self.members()
-        found = [(np.zeros(0, np.int64),) * 3]
+        listed, width, size = self.members(), self.grid.width, self.grid.height * self.grid.width
+        found = [np.zeros(0, np.int64)]
         for number, window in enumerate(windows):
             if self._near(window).size:
                 owners = self.owners(window)
                 rows, columns = np.nonzero((owners >= 0) & listed[np.maximum(owners, 0)])
-                found.append((owners[rows, columns], rows + window.row, columns + window.column))
+                # Feature and place as one number, which sorts as wanted.
+                flat = (rows + window.row) * width + columns + window.column
+                found.append(owners[rows, columns] * np.int64(size) + flat)
             if progress is not None:
                 progress(number + 1, len(windows))
-        features, rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.lexsort((columns, rows, features))
-        features, first = np.unique(features[order], return_index=True)
-        offsets = np.append(first, len(order)).astype(np.int64)
+        keys = np.concatenate(found)
+        del found
+        keys.sort()
+        owner = (keys // size).astype(np.int32)
+        keys %= size
+        features, first = np.unique(owner, return_index=True)
+        offsets = np.append(first, len(keys)).astype(np.int64)
         return LabelPixels(
             features.astype(np.int64),
             offsets,
-            rows[order].astype(np.int32),
-            columns[order].astype(np.int32),
+            (keys // width).astype(np.int32),
+            (keys % width).astype(np.int32),
             self.labels[features],
             np.full(len(features), -1, np.int8) if self.item_splits is None else self.item_splits[features],
         )
@@ -387,8 +443,6 @@ class RasterLabels(SceneLabels):
 
     Attributes:
         counts: code to the number of its pixels in the scene, without nodata.
-        pixel_splits: gives the numbers of the splits of a window's pixels, (h,w) int8, -1 for none; set by `splits`.
-        split_names: names of the splits.
 
     Raises:
         DataError: if the file is missing or not readable, has no CRS, lies outside the scene, its codes are no
@@ -401,8 +455,6 @@ class RasterLabels(SceneLabels):
         self.path, self.grid, self.band = path, grid, band
         self._check()
         self._nodata = self._own_nodata if nodata is None else nodata
-        self.pixel_splits: Callable[[Window], np.ndarray] | None = None
-        self.split_names: tuple[str, ...] = ()
         self.classes, self.palette = (), []
         self._label_of: dict[int, int] = {}
         self.counts: Counter[int] = Counter()
@@ -424,6 +476,7 @@ class RasterLabels(SceneLabels):
                 own = Grid(file.crs, file.transform, file.height, file.width)
                 bands, kind = file.count, np.dtype(file.dtypes[min(self.band, file.count) - 1]).kind
                 self._colours, self._own_nodata = _colour_table(file, self.band), file.nodata
+                self._own_names = _class_tags(file, self.band)
         except rasterio.errors.RasterioError as error:
             raise DataError(f'not a readable raster ({error})', path=self.path, hint='Write it again.') from error
         if own.crs is None:
@@ -513,12 +566,17 @@ class RasterLabels(SceneLabels):
         counts: Counter[str] = Counter()
         for code, count in self.counts.items():
             counts[names.get(code, f'code {code}')] += count
-        given = (
-            classes
-            if classes is not None or table is None
-            else sorted({names[code] for code in self.counts if code in names})
-        )
-        self.classes = _choose_classes(given, counts, self.path)
+        if classes is None and (table is not None or self._own_names):
+            # Codes without a name are ignored, as if the classes had been given.
+            classes = sorted({names[code] for code in self.counts if code in names})
+            if not classes:
+                raise DataError(
+                    f'no code of the table (or of the tags class_0 …) occurs in the raster, which has '
+                    f'{sorted(self.counts)[:12]}',
+                    path=self.path,
+                    hint='Correct the table of labels.',
+                )
+        self.classes = _choose_classes(classes, counts, self.path)
         index = {name: number for number, name in enumerate(self.classes)}
         self._label_of = {code: index[name] for code, name in names.items() if name in index}
         self.palette = self._palette(names)
@@ -528,6 +586,8 @@ class RasterLabels(SceneLabels):
         """Code to class name."""
         if table is not None:
             return {int(code_text(code)): str(name) for code, name in table.items()}
+        if self._own_names:
+            return self._own_names
         if classes is None:
             return {code: str(code) for code in self.counts}
         beyond = sorted(code for code in self.counts if not 0 <= code < len(classes))
@@ -553,12 +613,8 @@ class RasterLabels(SceneLabels):
         labels = np.array([self._label_of.get(code, IGNORED) for code in found.tolist()], np.uint8)
         labels = np.where(known, labels[which.reshape(codes.shape)], IGNORED).astype(np.uint8)
         if split is not None:
-            labels[~np.isin(self.splits_of(window), split_numbers(split, self.split_names))] = IGNORED
+            labels[~self.part(window, split)] = IGNORED
         return labels
-
-    def splits_of(self, window: Window) -> np.ndarray:
-        """Numbers of the splits of a window's pixels, (h,w) int8, -1 for none."""
-        return np.full(window.shape, -1, np.int8) if self.pixel_splits is None else self.pixel_splits(window)
 
     def pixels(self, progress: Progress | None = None) -> LabelPixels:
         """See :class:`SceneLabels`."""
@@ -587,6 +643,14 @@ def _colour_table(file: Any, band: int) -> dict[int, tuple[int, int, int]]:
         return {code: colour[:3] for code, colour in file.colormap(band).items()}
     except (ValueError, IndexError):
         return {}
+
+
+def _class_tags(file: Any, band: int) -> dict[int, str]:
+    """Code to name where a band's tags class_0 … tell it, as they do in our own maps."""
+    if not 1 <= band <= file.count:
+        return {}
+    found = {key.partition('_')[2]: name for key, name in file.tags(band).items() if key.startswith('class_')}
+    return {int(code): name for code, name in found.items() if code.isdigit()}
 
 
 def _choose_classes(classes: Sequence[str] | None, counts: Mapping[str, int], path: Path) -> tuple[str, ...]:
@@ -667,7 +731,8 @@ def read_labels(
         column: vector files: column with the class. None where no label is wanted, as in the unlabelled domain of an
             adaptation: the features are there, and their pixels, without one.
         table: code to name of the class, for codes in the raster or in the column; codes that it lacks are ignored,
-            with a note. Without it the texts of the column are the names; of a raster code i is class i of `classes`.
+            with a note. Without it the texts of the column are the names; of a raster code i is what its tag class_i
+            says (our own maps have them), or, where it has no such tags, class i of `classes`.
         nulls: 'raise', or 'ignore' features without a class.
         band: rasters: band with the codes, from 1 (the default).
         nodata: rasters: code that means 'no label'; None for the file's own.

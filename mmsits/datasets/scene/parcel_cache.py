@@ -128,15 +128,22 @@ def fingerprint(scene: Scene, bands: Mapping[str, Sequence[str]], pixels: LabelP
         bands: bands of each sensor.
         pixels: the labelled pixels.
     """
-    digest = hashlib.sha256(f'{VERSION} {scene.grid}'.encode())
-    for name, series in scene.sensors.items():
-        digest.update(f'{name} {tuple(bands[name])} {_describe(series)}'.encode())
-        if series.clouds is not None:
-            options = {key: value for key, value in vars(series.clouds).items() if key != 'rasters'}
-            digest.update(f'{sorted(options.items())} {_describe(series.clouds.rasters)}'.encode())
+    digest = hashlib.sha256(f'{VERSION} {describe_scene(scene, bands)}'.encode())
     for array in (pixels.offsets, pixels.rows, pixels.columns):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def describe_scene(scene: Scene, bands: Mapping[str, Sequence[str]]) -> str:
+    """All that decides what is read from a scene, as text: its grid, the rasters (names, sizes, times) and how they are
+    read; arguments as for :func:`fingerprint`."""
+    parts = [str(scene.grid)]
+    for name, series in scene.sensors.items():
+        parts.append(f'{name} {tuple(bands[name])} {_describe(series)}')
+        if series.clouds is not None:
+            options = {key: value for key, value in vars(series.clouds).items() if key != 'rasters'}
+            parts.append(f'{sorted(options.items())} {_describe(series.clouds.rasters)}')
+    return '\n'.join(parts)
 
 
 def _describe(series: RasterSeries) -> str:

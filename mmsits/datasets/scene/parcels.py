@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from ..base import Sensor, resolve_season_start
@@ -17,13 +15,16 @@ from ..data_card import RunningMoments
 from ..errors import DataError
 from ..parcel_dataset import ParcelSeriesDataset
 from ..parcel_store import ParcelStore
-from .labels import ItemLabels, LabelPixels, Progress, RasterLabels, split_numbers
+from .labels import ItemLabels, LabelPixels, RasterLabels, split_numbers
 from .parcel_cache import CachedParcels, open_cache
+from .progress import reading_progress
 from .scene import Scene, open_scene
 from .splits import open_labels, report_coverage
 
 STATISTICS_PIXELS = 100_000
 """From how many pixels of the training set mean and standard deviation are measured."""
+MANY_PIXELS = 2_000_000
+"""From how many single pixels on a dataset warns: each costs about a kilobyte of memory and some microseconds."""
 GEOMETRY = Sensor(('perimeter', 'area', 'perimeter/area', 'cover'), 'm, m², 1/m, share')
 
 
@@ -96,7 +97,7 @@ class _SceneSeries(ParcelSeriesDataset):
             raise ValueError('labels: name the column with the classes (column=…), or say with_labels=False')
         self._metainfo['classes'] = tuple(self.scene_labels.classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in self.scene_labels.palette])
-        with _progress('labels') as shown:
+        with reading_progress('labels') as shown:
             found = self.scene_labels.pixels(shown)
         if self.with_labels:
             report_coverage(self.scene_labels, found)
@@ -108,7 +109,7 @@ class _SceneSeries(ParcelSeriesDataset):
                 hint='Look at inner_buffer and min_area, and whether labels and rasters cover the same ground.',
             )
         bands = {name: self.sensors_info[name]['bands'] for name in self.scene.sensors}
-        with _progress('scene') as shown:
+        with reading_progress('scene') as shown:
             folder = open_cache(self.scene, bands, self.pixels, self.cache, shown)
         offsets = self.sample_offsets()
         return {
@@ -318,6 +319,13 @@ class ScenePixels(_SceneSeries):
         if self.pixels_per_class is not None:
             kinds = pixels.splits.astype(np.int64) * 256 + pixels.labels
             kept = kept[_spread(kinds[group[kept]], self.pixels_per_class)]
+        if len(kept) > MANY_PIXELS:
+            print_log(
+                f'{len(kept)} labelled pixels are very many samples, and neighbours are alike: take some of them with '
+                'pixels_per_parcel=… or pixels_per_class=…',
+                'current',
+                logging.WARNING,
+            )
         if len(kept) == len(group):
             return pixels
         present, counts = np.unique(group[kept], return_counts=True)
@@ -375,17 +383,3 @@ def parcel_geometry(labels: ItemLabels, pixels: LabelPixels) -> np.ndarray:
         sides.append(np.maximum.reduceat(array, first) - np.minimum.reduceat(array, first) + 1)
     cover = np.diff(pixels.offsets) / (sides[0].astype(np.int64) * sides[1])
     return np.concatenate([labels.geometry[pixels.features], cover[:, None]], axis=1)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Progress]:
-    """A bar on the screen that goes away when all is done; nothing but on the main process."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, disable=not (is_main_process() and console.is_terminal)) as bar:
-        task = bar.add_task(f'reading {name}', total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -35,7 +35,7 @@ _OFFSET_TAGS = ('BOA_ADD_OFFSET', 'RADIO_ADD_OFFSET')
 _BASELINE_COLUMNS = ('baseline', 'processing_baseline')
 _BASELINE_TAGS = ('PROCESSING_BASELINE', 'S2:PROCESSING_BASELINE', 'BASELINE')
 _CHOICES = (
-    "say how it is known: offset='baseline_column' (a column `baseline` or `offset` in the table, or a group "
+    "say how it is known: offset='baseline_column' (a column `baseline` in the table, or a group "
     "(?P<baseline>…) in the pattern), 'baseline_date' (all products since 2022-01-25), or offset=0 if the provider "
     'has subtracted it already'
 )
@@ -216,8 +216,7 @@ def _offset_of_tags(tags: Mapping[str, str], layer: Layer) -> float | None:
 
 
 def _offset_since(text: str, layer: Layer) -> float:
-    digits = text.strip().upper().removeprefix('N')
-    number = _tag_number(digits, layer)
+    number = _tag_number(text.strip().removeprefix('N'), layer)
     if number >= 100:  # As in the product's name: N0400 is 04.00.
         number /= 100
     return float(BASELINE_OFFSET) if number >= BASELINE else 0.0
@@ -258,14 +257,14 @@ def apply(values: np.ndarray, radiometry: Radiometry, dtype: np.dtype, path: Pat
     """Values of stored numbers.
 
     Args:
-        values: valid stored numbers, (n,).
+        values: stored numbers of any shape, 0 where not valid.
         radiometry: of their file.
         dtype: wanted type.
         path: named in the error.
         day: named in the error.
 
     Returns:
-        (n,) of that type.
+        Of that shape and type.
 
     Raises:
         DataError: if a value does not fit the integers.
@@ -274,13 +273,13 @@ def apply(values: np.ndarray, radiometry: Radiometry, dtype: np.dtype, path: Pat
         return values.astype(dtype) * dtype.type(radiometry.scale) + dtype.type(radiometry.offset)
     if radiometry.offset == 0:
         return values.astype(dtype)
-    shifted = values.astype(np.int64) + int(radiometry.offset)
     limits = np.iinfo(dtype)
-    if len(shifted) and (shifted.min() < limits.min or shifted.max() > limits.max):
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    if low + radiometry.offset < limits.min or high + radiometry.offset > limits.max:
         raise DataError(
-            f'stored numbers {values.min()} to {values.max()} with offset {radiometry.offset:g} do not fit {dtype}',
+            f'stored numbers {low} to {high} with offset {radiometry.offset:g} do not fit {dtype}',
             path=path,
             day=day,
             hint='Declare nodata if such a number stands for it, or correct the file.',
         )
-    return shifted.astype(dtype)
+    return values.astype(dtype) + dtype.type(radiometry.offset)

@@ -7,6 +7,7 @@ series goes through pickle to the workers of a data loader, and memory does not 
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import warnings
 from collections import OrderedDict
@@ -27,8 +28,8 @@ from .radiometry import Radiometry, RadiometryRule, apply, common_type
 if TYPE_CHECKING:
     from .clouds import CloudMasks
 
-OPEN_FILES = 32
-"""How many files a thread keeps open."""
+OPEN_FILES = min(256, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+"""How many files a thread keeps open: those of a season, bands in files of their own, are asked for again and again."""
 
 BLOCK_CACHE_MIB = 128
 """Memory for blocks of files that were read (GDAL_CACHEMAX); GDAL's own choice grows with the machine's memory."""
@@ -52,6 +53,7 @@ class Header(NamedTuple):
         scales: factor of each band that the file declares, 1 where it does not.
         offsets: likewise summands.
         tags: metadata of the file.
+        masked: it has a mask, or an alpha band, that says where it observed.
     """
 
     grid: Grid
@@ -62,6 +64,7 @@ class Header(NamedTuple):
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
     tags: Mapping[str, str]
+    masked: bool
 
     @property
     def described(self) -> bool:
@@ -71,13 +74,10 @@ class Header(NamedTuple):
 
 @contextmanager
 def gdal_settings() -> Iterator[None]:
-    """Bounded memory, and no listing of whole folders, for what is read inside."""
+    """Bounded memory for what is read inside."""
     import rasterio
-    from rasterio.errors import NotGeoreferencedWarning
 
-    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB), warnings.catch_warnings():
-        # What is not georeferenced is refused with more words than rasterio's.
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
+    with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MIB):
         yield
 
 
@@ -96,14 +96,18 @@ def read_header(path: Path, crs: str | None = None) -> Header:
     """
     import rasterio
     from rasterio.crs import CRS
-    from rasterio.errors import RasterioError
+    from rasterio.enums import MaskFlags
+    from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-    with gdal_settings():
+    with gdal_settings(), warnings.catch_warnings():
+        # What is not georeferenced is refused with more words than rasterio's.
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
         try:
             with rasterio.open(path) as file:
                 _refuse_truncated(file, path)
                 declared = file.crs or (CRS.from_user_input(crs) if crs else None)
                 _refuse_nowhere(file, declared, path)
+                _refuse_complex(file, path)
                 return Header(
                     grid=Grid(declared, file.transform, file.height, file.width),
                     bands=file.count,
@@ -113,6 +117,7 @@ def read_header(path: Path, crs: str | None = None) -> Header:
                     scales=tuple(file.scales),
                     offsets=tuple(file.offsets),
                     tags=file.tags(),
+                    masked=MaskFlags.per_dataset in file.mask_flag_enums[0],
                 )
         except (RasterioError, OSError) as error:
             raise _unreadable(path, error) from error
@@ -123,7 +128,7 @@ def _unreadable(path: Path, error: Exception, **where: Any) -> DataError:
         return DataError('the file does not exist', path=path, hint='Correct the path, or get the file.', **where)
     size = path.stat().st_size
     return DataError(
-        f'the raster cannot be read ({error}); it has {size} bytes',
+        f'the raster cannot be read ({error.__cause__ or error}); it has {size} bytes',
         path=path,
         hint='The download or the writing was perhaps cut off: get the file again, or take it away.',
         **where,
@@ -164,6 +169,15 @@ def _refuse_nowhere(file: Any, crs: Any, path: Path) -> None:
         )
 
 
+def _refuse_complex(file: Any, path: Path) -> None:
+    if any(dtype.startswith('complex') for dtype in file.dtypes):
+        raise DataError(
+            f'the raster holds complex numbers ({file.dtypes[0]})',
+            path=path,
+            hint='Radar images are read as intensities or dB: detect and calibrate them first.',
+        )
+
+
 class _Handles(threading.local):
     """The files that this thread has open, the one used longest ago first."""
 
@@ -199,6 +213,12 @@ def close_files() -> None:
     """Close the files that this thread has open."""
     while _HANDLES.open:
         close_all(_HANDLES.open.popitem()[1])
+
+
+def _version(path: Path) -> tuple[str, int, int]:
+    """What tells a file from one that was written in its place."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
 
 
 class Source(NamedTuple):
@@ -241,13 +261,7 @@ def read_source(
 
     with gdal_settings():
         try:
-            offset = grid.offset_of(source.header.grid)
-            if offset is None:
-                values, inside = _read_warped(source, indexes, window, grid, resampling)
-            else:
-                values, inside = _read_plain(
-                    source, indexes, window._replace(row=window.row - offset[0], column=window.column - offset[1])
-                )
+            values, inside = _read_on(source, indexes, window, grid, resampling)
         except (RasterioError, OSError) as error:
             raise _unreadable(source.path, error, band=', '.join(source.bands)) from error
     valid = np.broadcast_to(inside, values.shape)
@@ -257,6 +271,26 @@ def read_source(
     if values.dtype.kind == 'f':
         valid = valid & np.isfinite(values)
     return values, valid
+
+
+def _read_on(
+    source: Source, indexes: Sequence[int], window: Window, grid: Grid, resampling: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a window of a grid in the cheapest way that gives what GDAL's resampling would."""
+    own = source.header.grid
+    if (offset := grid.offset_of(own)) is not None:
+        return _read_plain(source, indexes, window.moved(-offset[0], -offset[1]))
+    ratio = grid.ratio_to(own) if resampling == 'nearest' else None
+    if ratio is None:
+        return _read_warped(source, indexes, window, grid, resampling)
+    offset = grid.offset_of(own.refined(ratio))
+    assert offset is not None
+    fine = window.moved(-offset[0], -offset[1])
+    coarse = fine.coarsened(ratio)
+    values, inside = _read_plain(source, indexes, coarse)
+    rows, columns = fine.moved(-coarse.row * ratio, -coarse.column * ratio).slices
+    repeated = values.repeat(ratio, axis=1).repeat(ratio, axis=2)
+    return repeated[:, rows, columns].copy(), inside.repeat(ratio, axis=0).repeat(ratio, axis=1)[rows, columns]
 
 
 def _read_plain(source: Source, indexes: Sequence[int], window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -269,12 +303,17 @@ def _read_plain(source: Source, indexes: Sequence[int], window: Window) -> tuple
     inside = np.zeros(window.shape, bool)
     if 0 in shared.shape:
         return values, inside
-    file = _HANDLES.get(str(source.path), lambda: (rasterio.open(source.path),))
+    file = _HANDLES.get(_version(source.path), lambda: (rasterio.open(source.path),))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
-    values[:, rows, columns] = file.read(list(indexes), window=rectangle)
-    inside[rows, columns] = True
+    values[:, rows, columns] = file.read(list(indexes), window=rectangle, out_dtype=source.header.dtype)
+    inside[rows, columns] = file.dataset_mask(window=rectangle) != 0 if _has_mask(source) else True
     return values, inside
+
+
+def _has_mask(source: Source) -> bool:
+    """Whether a file says by a mask where it observed; a declared number goes before it, as in GDAL."""
+    return source.header.masked and source.radiometry.nodata is None and not source.radiometry.nodata_denied
 
 
 def _read_warped(
@@ -289,12 +328,13 @@ def _read_warped(
     if 0 in shared.shape:
         return values, inside
     nodata = source.radiometry.nodata
-    warped = _HANDLES.get((str(source.path), grid, resampling, nodata), lambda: _open_warped(source, grid, resampling))
+    key = (_version(source.path), grid, resampling, nodata)
+    warped = _HANDLES.get(key, lambda: _open_warped(source, grid, resampling))
     rectangle = RasterioWindow(shared.column, shared.row, shared.width, shared.height)
     rows, columns = shared.within(window).slices
-    # With nodata each band has its own; without, a band more says where the file reaches.
+    # With nodata each band has its own; without, a last band says where the file reaches.
     wanted = list(indexes) if nodata is not None else [*indexes, warped.count]
-    read = warped.read(wanted, window=rectangle)
+    read = warped.read(wanted, window=rectangle, out_dtype=source.header.dtype)
     values[:, rows, columns] = read[: len(indexes)]
     inside[:, rows, columns] = True if nodata is not None else read[-1] != 0
     return values, inside
@@ -306,10 +346,8 @@ def _open_warped(source: Source, grid: Grid, resampling: str) -> tuple[Any, Any]
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
-    nodata = source.radiometry.nodata
     file = rasterio.open(source.path)
     column_scale, row_scale = _pixel_ratio(source.header.grid, grid)
-    covered = dict(add_alpha=True) if nodata is None else dict(src_nodata=nodata, nodata=nodata)
     warped = WarpedVRT(
         file,
         src_crs=source.header.grid.crs,
@@ -324,9 +362,19 @@ def _open_warped(source: Source, grid: Grid, resampling: str) -> tuple[Any, Any]
         # GDAL would choose the width of the kernel anew for each window that is read.
         XSCALE=str(min(column_scale, 1.0)),
         YSCALE=str(min(row_scale, 1.0)),
-        **covered,
+        **_covered(file, source.radiometry.nodata),
     )
     return warped, file
+
+
+def _covered(file: Any, nodata: float | None) -> dict[str, Any]:
+    """Options that make a warped file say where it observed: by its nodata, or by a last band."""
+    from rasterio.enums import ColorInterp
+
+    if nodata is not None:
+        return dict(src_nodata=nodata, nodata=nodata)
+    # Unless it is denied, GDAL takes the number that the file declares, though the config says that it is none.
+    return dict(src_nodata=None, add_alpha=ColorInterp.alpha not in file.colorinterp)
 
 
 def _pixel_ratio(source: Grid, grid: Grid) -> tuple[float, float]:
@@ -337,7 +385,7 @@ def _pixel_ratio(source: Grid, grid: Grid) -> tuple[float, float]:
     from rasterio.warp import transform as reproject
 
     row, column = source.height / 2, source.width / 2
-    points = [source.transform * point for point in ((column, row), (column + 1, row), (column, row + 1))]
+    points = [source.transform @ point for point in ((column, row), (column + 1, row), (column, row + 1))]
     xs, ys = reproject(source.crs, grid.crs, *(list(part) for part in zip(*points, strict=True)))
     side = [float(np.hypot(xs[i] - xs[0], ys[i] - ys[0])) for i in (1, 2)]
     other = grid.pixel_size
@@ -385,7 +433,7 @@ class RasterSeries:
 
     Raises:
         DataError: if a file cannot be opened or does not say where it lies; a band is missing on a date; a date occurs
-            twice.
+            twice; a file lies apart from the others.
         ValueError: if an option is unknown.
     """
 
@@ -405,8 +453,9 @@ class RasterSeries:
         if same_day not in SAME_DAY:
             raise ValueError(f'same_day must be one of {SAME_DAY}, got {same_day!r}')
         _check_resampling(resampling)
-        self.name, self.unit, self.resampling, self.clouds = name, unit, resampling, clouds
+        self.name, self.unit, self.resampling, self.same_day, self.clouds = name, unit, resampling, same_day, clouds
         rule = radiometry or RadiometryRule()
+        layers = _wanted(layers, bands)
         headers = {layer.path: read_header(layer.path, crs) for layer in layers}
         self.bands = tuple(bands) if bands is not None else _all_bands(layers, headers, band_names)
         sources = [_source(layer, headers[layer.path], self.bands, band_names, rule) for layer in layers]
@@ -414,9 +463,10 @@ class RasterSeries:
         used = [source for source in sources if source is not None]
         self.days = np.array([acquisition.day for acquisition in self.acquisitions], np.int32)
         self.dtype = common_type([s.header.dtype for s in used], [s.radiometry for s in used])
-        self.grid = _common_grid([source.header.grid for source in used])
         if resampling == 'none':
-            _refuse_other_grids(used, self.grid)
+            _refuse_other_grids(used, _finest([source.header.grid for source in used]))
+        _refuse_apart(self.acquisitions, same_day)
+        self.grid = _common_grid([source.header.grid for source in used])
 
     @property
     def sources(self) -> list[Source]:
@@ -469,6 +519,25 @@ class RasterSeries:
             values *= valid[:, None]
         return ImageSeries(values, self.days[positions], valid)
 
+    def first_observation(
+        self, window: Window, grid: Grid | None = None, bands: Sequence[str] | None = None, start: int = 0
+    ) -> int | None:
+        """The first date found on which a pixel of a window was observed.
+
+        Args:
+            window: of the grid.
+            grid: as in :meth:`read`.
+            bands: likewise.
+            start: position of the date that is looked at first; from there on, and then from the beginning.
+
+        Returns:
+            Its position in :attr:`days`; None where nothing was ever observed.
+        """
+        for position in (*range(start, len(self)), *range(start)):
+            if self.read(window, grid, bands, [position]).valid.any():
+                return position
+        return None
+
     def _read_date(
         self,
         acquisition: Acquisition,
@@ -480,27 +549,40 @@ class RasterSeries:
     ) -> None:
         """Fill values (C,h,w) and valid (h,w) of one date from its tiles."""
         for tile in acquisition.tiles:
+            image, observed = self._read_tile(tile, acquisition.day, names, window, grid)
+            if not valid.any():
+                np.multiply(image, observed, out=values)
+            else:
+                observed &= ~valid
+                values[:, observed] = image[:, observed]
+            valid |= observed
             if valid.all():
                 return
-            observed = ~valid
-            image = np.zeros_like(values)
-            for source in tile:
-                chosen = [band for band in source.bands if band in names]
-                if not chosen:
-                    continue
-                indexes = [source.indexes[source.bands.index(band)] for band in chosen]
-                try:
-                    stored, found = read_source(source, indexes, window, grid, self.resampling)
-                except DataError as error:
-                    raise _with_day(error, acquisition.day) from error
-                for band, numbers, there in zip(chosen, stored, found, strict=True):
-                    radiometry = source.radiometry
-                    image[names.index(band)][there] = apply(
-                        numbers[there], radiometry, self.dtype, source.path, acquisition.day
-                    )
-                observed &= found.all(axis=0)
-            values[:, observed] = image[:, observed]
-            valid |= observed
+
+    def _read_tile(
+        self, tile: Sequence[Source], day: int, names: tuple[str, ...], window: Window, grid: Grid
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values (C,h,w) of one image of a date, and where all bands were observed, (h,w)."""
+        image = np.zeros((len(names), *window.shape), self.dtype)
+        observed = np.ones(window.shape, bool)
+        for source in tile:
+            chosen = [band for band in source.bands if band in names]
+            if not chosen:
+                continue
+            indexes = [source.indexes[source.bands.index(band)] for band in chosen]
+            try:
+                stored, found = read_source(source, indexes, window, grid, self.resampling)
+            except DataError as error:
+                raise _with_day(error, day) from error
+            everywhere = found.all(axis=0)
+            observed &= everywhere
+            if not everywhere.all():
+                # Neither nodata nor NaN is a number to be reckoned with.
+                stored[~found] = 0
+            image[[names.index(band) for band in chosen]] = apply(
+                stored, source.radiometry, self.dtype, source.path, day
+            )
+        return image, observed
 
 
 def _with_day(error: DataError, day: int) -> DataError:
@@ -572,6 +654,19 @@ def _source(
     return Source(layer.path, header, indexes, tuple(names[p] for p in positions), rule.of(layer, header))
 
 
+def _wanted(layers: Sequence[Layer], bands: Sequence[str] | None) -> list[Layer]:
+    """The files that may hold one of the bands: others are not even opened."""
+    wanted = [layer for layer in layers if bands is None or layer.band is None or layer.band in bands]
+    if wanted:
+        return wanted
+    held = sorted({layer.band for layer in layers if layer.band is not None})
+    raise DataError(
+        f'no file holds a band of {tuple(bands or ())}; by their names the files hold {held}',
+        path=layers[0].path.parent,
+        hint='Choose among these with `bands`.',
+    )
+
+
 def _acquisitions(
     layers: Sequence[Layer], sources: Sequence[Source | None], bands: tuple[str, ...], same_day: str
 ) -> list[Acquisition]:
@@ -579,13 +674,6 @@ def _acquisitions(
     for layer, source in zip(layers, sources, strict=True):
         if source is not None:
             by_day.setdefault(layer.day, []).append(source)
-    if not by_day:
-        held = sorted({layer.band for layer in layers if layer.band is not None})
-        raise DataError(
-            f'no file holds a band of {bands}; the names of the files give the bands {held}',
-            path=layers[0].path,
-            hint='Choose among these with `bands`.',
-        )
     return [Acquisition(day, _tiles(day, by_day[day], bands, same_day)) for day in sorted(by_day)]
 
 
@@ -622,16 +710,67 @@ def _bands_of(tile: Sequence[Source]) -> set[str]:
     return {band for source in tile for band in source.bands}
 
 
+def _finest(grids: Sequence[Grid]) -> Grid:
+    """The first grid with the smallest pixels."""
+    return min(grids, key=lambda grid: grid.pixel_size[0] * grid.pixel_size[1] * _metres(grid) ** 2)
+
+
+def _refuse_apart(acquisitions: Sequence[Acquisition], same_day: str) -> None:
+    """Refuse files that lie apart from most of a sensor's files: one grid for all would be mostly empty, and huge.
+
+    Files lie together that overlap, or do so with files between; tiles also where they leave a gap of one tile.
+    """
+    dated = [(date.day, source) for date in acquisitions for tile in date.tiles for source in tile]
+    grids = list(dict.fromkeys(source.header.grid for _, source in dated))
+    if len(grids) == 1:
+        return
+    part_of_grid = dict(zip(grids, _connected(grids, 1.1 if same_day == 'merge' else 0.0), strict=True))
+    part_of_file = np.array([part_of_grid[source.header.grid] for _, source in dated])
+    largest = int(np.bincount(part_of_file).argmax())
+    apart = np.flatnonzero(part_of_file != largest)
+    if not len(apart):
+        return
+    (day, odd), (_, other) = dated[apart[0]], dated[int(np.argmax(part_of_file == largest))]
+    bounds, others = odd.header.grid, other.header.grid
+    raise DataError(
+        f'the raster does not overlap the other files of the sensor: it covers {_rounded(bounds.bounds)} in '
+        f'{bounds.crs.to_string()[:60]}, {other.path.name} {_rounded(others.bounds)} in {others.crs.to_string()[:60]} '
+        f'(left, bottom, right, top); {len(apart)} of {len(dated)} files lie apart',
+        path=odd.path,
+        day=day,
+        hint="Take it away or correct its CRS; neighbouring tiles are put together with same_day='merge'; other areas "
+        'are scenes of their own.',
+    )
+
+
+def _connected(grids: Sequence[Grid], reach: float) -> np.ndarray:
+    """Number of the group of each grid, (N,): those of a group overlap, or come as near as `reach` times their size."""
+    from scipy.sparse.csgraph import connected_components
+
+    crs = _finest(grids).crs
+    # What cannot be brought to the CRS has infinite bounds, and overlaps nothing.
+    left, bottom, right, top = np.array([bounds_in(grid, crs) for grid in grids]).T
+    with np.errstate(invalid='ignore'):
+        wide, high = reach * (right - left)[:, None], reach * (top - bottom)[:, None]
+        across = (left[:, None] - wide < right) & (left < right[:, None] + wide)
+        along = (bottom[:, None] - high < top) & (bottom < top[:, None] + high)
+    return connected_components(across & along, directed=True, connection='weak')[1]
+
+
+def _rounded(bounds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(value, 3) for value in bounds)
+
+
 def _common_grid(grids: Sequence[Grid]) -> Grid:
     """The grid that holds all of a sensor's files: that of the first with the smallest pixels, made larger."""
     distinct = list(dict.fromkeys(grids))
-    finest = min(distinct, key=lambda grid: grid.pixel_size[0] * grid.pixel_size[1] * _metres(grid) ** 2)
+    finest = _finest(distinct)
     if len(distinct) == 1:
         return finest
     corners = []
     for grid in distinct:
         left, bottom, right, top = bounds_in(grid, finest.crs)
-        corners += [~finest.transform * point for point in ((left, top), (right, bottom), (left, bottom), (right, top))]
+        corners += [~finest.transform @ point for point in ((left, top), (right, bottom), (left, bottom), (right, top))]
     columns, rows = zip(*corners, strict=True)
     first_row, last_row = _outwards(min(rows), max(rows))
     first_column, last_column = _outwards(min(columns), max(columns))

@@ -87,9 +87,9 @@ def open_scene(config: Mapping[str, Any], data_root: str | Path = '', check: boo
 
     Args:
         config: `sensors` (name to the options of :func:`open_series`) and, optionally, `grid`: the name of the sensor
-            whose grid is the scene's (default: the first), `dict(file=…)` for that of a raster (relative to data_root),
-            or `dict(crs='EPSG:…', bounds=(left, bottom, right, top), pixel_size=…)`. Other keys are not looked at, so
-            that a dataset's whole config will do.
+            whose grid is the scene's (default: the first), `dict(file=…)` for that of a raster (relative to data_root;
+            with `crs='EPSG:…'` where it declares none), or `dict(crs='EPSG:…', bounds=(left, bottom, right, top),
+            pixel_size=…)`. Other keys are not looked at, so that a dataset's whole config will do.
         data_root: folder that the paths in the config are relative to.
         check: look at a sample of the pixels too; see :func:`~mmsits.datasets.scene.checks.check_scene`.
 
@@ -131,8 +131,8 @@ def open_series(
     date: str | None = None,
     date_format: str | None = None,
     period: Sequence[str] | None = None,
-    bands: Sequence[str] | None = None,
-    band_names: Sequence[str] | None = None,
+    bands: str | Sequence[str] | None = None,
+    band_names: str | Sequence[str] | None = None,
     unit: str = '1',
     scale: Any = None,
     offset: Any = None,
@@ -173,7 +173,7 @@ def open_series(
         ValueError: if an option is unknown.
     """
     place = root / folder
-    layers = list_layers(place, file, table, pattern, date, date_format, period)
+    layers = list_layers(place, file, table, pattern, date, date_format, period, crs)
     masks = None
     if clouds is not None:
         options = dict(folder=folder, period=period, same_day=same_day, crs=crs)
@@ -181,8 +181,8 @@ def open_series(
     series = RasterSeries(
         name,
         layers,
-        bands,
-        band_names,
+        _listed(bands),
+        _listed(band_names),
         unit,
         RadiometryRule(scale, offset, nodata),
         resampling,
@@ -193,6 +193,11 @@ def open_series(
     if masks is not None:
         masks.check_days(series.days, name)
     return series
+
+
+def _listed(names: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Names of bands; a single one, as the command line gives it, is a list of one and not of its letters."""
+    return (names,) if isinstance(names, str) else names
 
 
 def open_clouds(
@@ -286,7 +291,7 @@ def _scene_grid(wanted: Any, sensors: Mapping[str, RasterSeries], root: Path) ->
             raise ValueError(f'grid={wanted!r} is not a sensor of the scene; these are {list(sensors)}')
         return sensors[wanted].grid
     if 'file' in wanted:
-        return read_header(root / wanted['file']).grid
+        return read_header(root / wanted['file'], wanted.get('crs')).grid
     missing = {'crs', 'bounds', 'pixel_size'} - set(wanted)
     if missing:
         raise ValueError(f'grid: {sorted(missing)} missing; give a sensor, dict(file=…) or crs, bounds and pixel_size')

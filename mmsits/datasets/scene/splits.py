@@ -381,10 +381,8 @@ def _check_shares(shares: Mapping[str, float]) -> tuple[str, ...]:
 
 
 def _apply(labels: ItemLabels | RasterLabels, names: tuple[str, ...], division: _Blocks | _SplitPolygons) -> None:
-    labels.split_names = names
-    if isinstance(labels, RasterLabels):
-        labels.pixel_splits = division
-    else:
+    labels.split_names, labels.pixel_splits = names, division
+    if isinstance(labels, ItemLabels):
         labels.item_splits = division.of_places(labels.positions)
 
 

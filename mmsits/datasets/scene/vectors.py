@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from geopandas import GeoDataFrame
     from rasterio.crs import CRS
 
+_COORDINATES = (('longitude', 'latitude'), ('lon', 'lat'))
+"""Columns of points in a CSV file."""
 _LISTED = 5
 """How many features an error names."""
 
@@ -27,7 +29,8 @@ def read_vector(
     """Read the features of a vector file that lie in a scene.
 
     Args:
-        path: GeoPackage, shapefile, GeoParquet (.parquet), or whatever else GDAL reads.
+        path: GeoPackage, shapefile, GeoParquet (.parquet), whatever else GDAL reads, or a CSV file of points with the
+            columns `longitude` and `latitude` in degrees (or `lon` and `lat`).
         grid: the scene's grid. Features whose extent lies outside its own are left out.
         layer: name of the layer, where the file has several.
         id_column: column with a name for each feature; None for the column `id` where there is one, else the number of
@@ -62,8 +65,8 @@ def _read_frame(path: Path, grid: Grid, layer: str | None) -> GeoDataFrame:
     if not path.exists():
         raise DataError('the vector file is missing', path=path, hint='Correct the path.')
     try:
-        if path.suffix == '.parquet':
-            frame = geopandas.read_parquet(path)
+        if path.suffix in ('.parquet', '.csv'):
+            frame = geopandas.read_parquet(path) if path.suffix == '.parquet' else _read_points(path)
             crs, count = frame.crs, len(frame)
         else:
             crs, count = _describe(path, layer)
@@ -91,6 +94,30 @@ def _read_frame(path: Path, grid: Grid, layer: str | None) -> GeoDataFrame:
     if not len(frame):
         raise _outside(path, grid)
     return frame
+
+
+def _read_points(path: Path) -> GeoDataFrame:
+    """Points of a CSV file, in WGS 84."""
+    import geopandas
+    import pandas
+
+    table = pandas.read_csv(path)
+    names = [pair for pair in _COORDINATES if set(pair) <= set(table.columns)]
+    if not names:
+        raise DataError(
+            f'no columns longitude and latitude, there are {list(table.columns)}', path=path, hint='Rename them.'
+        )
+    longitude, latitude = (pandas.to_numeric(table[name], errors='coerce').to_numpy() for name in names[0])
+    wrong = ~((np.abs(longitude) <= 180) & (np.abs(latitude) <= 90))
+    if wrong.any():
+        line = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            f'longitude {table[names[0][0]][line]} and latitude {table[names[0][1]][line]} in line {line + 2} are no '
+            f'degrees; so in {wrong.sum()} lines',
+            path=path,
+            hint='Correct them, or give projected points as a GeoPackage.',
+        )
+    return geopandas.GeoDataFrame(table, geometry=geopandas.points_from_xy(longitude, latitude), crs='EPSG:4326')
 
 
 def _describe(path: Path, layer: str | None) -> tuple[str | None, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from mmengine.logging import print_log
 
 from mmsits.datasets.base import Sensor, SeriesDataset, resolve_season_start
 from mmsits.datasets.data_card import RunningMoments
@@ -14,6 +16,7 @@ from mmsits.datasets.transforms.loading import translate_labels
 
 from .grid import Grid, Window
 from .labels import IGNORED, ItemLabels, SceneLabels
+from .progress import reading_progress
 from .scene import Scene, open_scene
 from .splits import open_labels, report_coverage
 
@@ -45,8 +48,9 @@ def sample_windows(grid: Grid, size: int, stride: int | None = None) -> list[Win
 class SceneWindows(SeriesDataset):
     """Windows of a scene: series of each sensor and a map of labels, read when they are asked for.
 
-    Only windows with a labelled pixel are samples (all, without labels). The pixels of other splits are ignored, label
-    255, so that windows need not lie wholly within one. The pipeline has nothing to load: a sample comes with `inputs`
+    Only windows with a labelled pixel are samples (all, without labels), and of these those of which a sensor saw
+    something on some date. The pixels of other splits are ignored, label 255, so that windows need not lie wholly
+    within one, and so are those that were never seen. The pipeline has nothing to load: a sample comes with `inputs`
     (values (T,C,h,w), days (T,), valid (T,h,w)), `targets` ((h,w) uint8, 255 ignored), and `window`, its first row and
     column in the scene, height and width.
 
@@ -149,12 +153,45 @@ class SceneWindows(SeriesDataset):
                     path=self.scene_labels.path,
                     hint='Look at splits and classes, and whether labels and rasters cover the same ground.',
                 )
-        self.windows = windows
+        self.windows = self._observed(windows)
         start = resolve_season_start(self.season_start, self.scene.days[self.sensors[0]])
         return [
             dict(sample_id=f'row {window.row} column {window.column}', season_start=start, window=tuple(window))
-            for window in windows
+            for window in self.windows
         ]
+
+    def _observed(self, windows: list[Window]) -> list[Window]:
+        """The windows of which a sensor saw something: the others have nothing to learn from."""
+        seen, lucky = [], dict.fromkeys(self.sensors, 0)
+        with reading_progress('windows') as shown:
+            for number, window in enumerate(windows, 1):
+                seen.append(self._is_observed(window, lucky))
+                shown(number, len(windows))
+        kept = [window for window, saw in zip(windows, seen, strict=True) if saw]
+        if not kept:
+            raise DataError(
+                f'none of the {len(windows)} windows was observed on any date by any sensor',
+                path=self.scene.sensors[self.sensors[0]].folder,
+                hint='Look at grid, nodata and clouds, and whether labels and rasters cover the same ground.',
+            )
+        if len(kept) < len(windows):
+            print_log(
+                f'{len(windows) - len(kept)} of {len(windows)} windows were observed on no date by any sensor and are '
+                'left out',
+                'current',
+                logging.WARNING,
+            )
+        return kept
+
+    def _is_observed(self, window: Window, lucky: dict[str, int]) -> bool:
+        """Whether a sensor saw a pixel; `lucky` keeps the date that showed the last window, as it may show this too."""
+        for name, date in lucky.items():
+            bands = self.sensors_info[name]['bands']
+            found = self.scene.sensors[name].first_observation(window, self.scene.grid, bands, date)
+            if found is not None:
+                lucky[name] = found
+                return True
+        return False
 
     def load_sample(self, info: dict[str, Any]) -> dict[str, Any]:
         """Read the window of a sample.
@@ -173,13 +210,16 @@ class SceneWindows(SeriesDataset):
         if self.with_labels:
             assert self.scene_labels is not None
             info['targets'] = self._read_labels(window, info)
+            # What no sensor ever saw is neither to be learnt nor to be scored.
+            seen = np.any([series.valid.any(axis=0) for series in info['inputs'].values()], axis=0)
+            info['targets'][~seen] = IGNORED
             info['paths']['targets'] = str(self.scene_labels.path)
         return info
 
     def label_map(self, index: int) -> np.ndarray:
         """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
-        info = self.get_data_info(index)
-        return self._read_labels(Window(*info['window']), {**info, 'ignored_labels': self.ignored_labels})
+        info = self.label_info(index)
+        return self._read_labels(Window(*info['window']), info)
 
     def _read_labels(self, window: Window, info: Mapping[str, Any]) -> np.ndarray:
         assert self.scene_labels is not None
@@ -191,6 +231,8 @@ class SceneWindows(SeriesDataset):
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
         """Mean and standard deviation per band, measured on windows that are spread over the training set.
 
+        Only pixels of the split count, labelled or not: what the model is to be held against is not looked at.
+
         Returns:
             For each sensor mean and std; empty for a test set, which is normalised with what the training set gave.
         """
@@ -198,20 +240,35 @@ class SceneWindows(SeriesDataset):
             return {}
         chosen = np.unique(np.linspace(0, len(self.windows) - 1, STATISTICS_WINDOWS).astype(int))
         moments = {name: RunningMoments(len(self.sensors_info[name]['bands'])) for name in self.sensors}
+        bands = {name: self.sensors_info[name]['bands'] for name in self.sensors}
         for position in chosen:
-            bands = {name: self.sensors_info[name]['bands'] for name in self.sensors}
-            for name, series in self.scene.read(_middle(self.windows[position], STATISTICS_SIDE), bands).items():
-                moments[name].add(series.values.transpose(1, 0, 2, 3)[:, series.valid])
+            window = self.windows[position]
+            own = self._own_pixels(window)
+            middle = _middle(own, STATISTICS_SIDE)
+            rows, columns = middle.slices
+            images = self.scene.read(middle.moved(window.row, window.column), bands)
+            for name, series in images.items():
+                moments[name].add(series.values.transpose(1, 0, 2, 3)[:, series.valid & own[rows, columns]])
         return {
             name: dict(mean=own.mean.tolist(), std=np.where(own.std > 0, own.std, 1.0).tolist())
             for name, own in moments.items()
             if own.count > 1
         }
 
+    def _own_pixels(self, window: Window) -> np.ndarray:
+        """Pixels of a window that belong to the split, (h,w) bool; without labels all."""
+        if not self.with_labels:
+            return np.ones(window.shape, bool)
+        assert self.scene_labels is not None
+        return self.scene_labels.part(window, self.split)
 
-def _middle(window: Window, side: int) -> Window:
-    """The middle of a window, at most `side` pixels high and wide."""
-    height, width = min(window.height, side), min(window.width, side)
-    return Window(
-        window.row + (window.height - height) // 2, window.column + (window.width - width) // 2, height, width
-    )
+
+def _middle(own: np.ndarray, side: int) -> Window:
+    """The part of a window, at most `side` pixels high and wide, around the pixel of `own` (h,w) nearest the middle."""
+    height, width = (min(length, side) for length in own.shape)
+    middle = np.array(own.shape) // 2
+    places = np.argwhere(own) if own.any() else middle[None]
+    row, column = places[((places - middle) ** 2).sum(axis=1).argmin()]
+    rows, columns = own.shape
+    first_row, first_column = np.clip((row - height // 2, column - width // 2), 0, (rows - height, columns - width))
+    return Window(int(first_row), int(first_column), height, width)

@@ -180,6 +180,18 @@ class DropDates(BaseTransform):
             keep_dates(results, sensor, np.sort(kept))
         return results
 
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Take random dates of every parcel as not observed."""
+        touched = batch.random(1)[:, 0] < self.probability
+        for sensor in batch.chosen(self.sensors).values():
+            shares = self.low + (self.high - self.low) * batch.random(1)[:, 0]
+            existing = sensor.exists.sum(axis=1)
+            dropped = np.minimum(np.rint(shares * existing), existing - 1) * touched
+            keys = np.where(sensor.exists, batch.random(sensor.days.shape[1]), 2.0)
+            rank = keys.argsort(axis=1, kind='stable').argsort(axis=1, kind='stable')
+            sensor.exists = sensor.exists & (rank >= dropped[:, None])
+        return batch
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}(share=({self.low}, {self.high}), probability={self.probability})'
 

@@ -28,9 +28,9 @@ class DateDropout(NamedTuple):
     """Random subsets of the dates.
 
     Attributes:
-        share: of the existing dates of each sensor that are left out, between 0 and 1; one date at least stays.
+        share: of all dates that is left out on average, between 0 and 1; of a series one date at least stays.
         repeats: number of subsets, besides the whole series.
-        seed: of the subsets. Which dates are left out depends on it, on the days and on nothing else.
+        seed: of the subsets. Whether a date is left out depends on it, on the day and on nothing else.
     """
 
     share: float = 0.2
@@ -177,16 +177,14 @@ def _checked_dropout(options: Mapping[str, Any]) -> DateDropout:
 def _without_dates(series: ImageSeries, dropout: DateDropout, repeat: int) -> ImageSeries:
     """A series some of whose dates do not exist any more.
 
-    Each day has a random number, and the existing dates with the smallest are left out: the same ones whatever else is
-    in the batch, however it is padded, and in neighbouring windows of a map.
+    Each day has a random number, and dates whose number is below the share are left out: the same ones whatever else is
+    in the batch, however it is padded, and in neighbouring windows of a map, though these have other clouds.
     """
     table = np.random.default_rng([dropout.seed, repeat]).random(_DAYS, np.float32)
     exists = dates_exist(series.valid)
-    numbers = torch.from_numpy(table).to(series.days.device)[series.days.long() % _DAYS].masked_fill(~exists, torch.inf)
-    rank = numbers.argsort(dim=1, stable=True).argsort(dim=1)
-    count = exists.sum(1, keepdim=True)
-    dropped = torch.minimum((count * dropout.share).round().long(), (count - 1).clamp(min=0))
-    kept = (rank >= dropped)[:, :, None, None]
+    numbers = torch.from_numpy(table).to(series.days.device)[series.days.long() % _DAYS].masked_fill(~exists, -1)
+    last = numbers == numbers.amax(1, keepdim=True)
+    kept = ((numbers >= dropout.share) | last)[:, :, None, None]
     return series._replace(values=series.values * kept[:, :, None], valid=series.valid & kept)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 
+import geopandas
 import numpy as np
 import pytest
 from affine import Affine
@@ -200,6 +201,19 @@ def test_a_raster_brings_its_colours(tmp_path):
     assert labels.palette == [[1, 2, 3], [250, 0, 9]]
 
 
+def test_a_raster_brings_its_names(tmp_path):
+    import rasterio
+
+    path = write_raster(tmp_path / 'labels.tif', np.tile(np.arange(3, dtype=np.uint8), (HEIGHT, WIDTH // 3)))
+    with rasterio.open(path, 'r+') as file:
+        file.update_tags(1, class_0='wheat', class_1='grass', class_9='rice')
+    labels = read_labels('labels.tif', GRID, data_root=tmp_path)
+    assert labels.classes == ('grass', 'wheat')
+    assert labels.read(GRID.window)[0, :3].tolist() == [1, 0, 255]
+    chosen = read_labels('labels.tif', GRID, data_root=tmp_path, classes=('wheat', 'rice'))
+    assert chosen.read(GRID.window)[0, :3].tolist() == [0, 255, 255]
+
+
 def test_without_a_class_column_features_have_no_class_but_pixels(tmp_path):
     write_vector(tmp_path / 'fields.gpkg', *fields())
     labels = read_labels('fields.gpkg', GRID, data_root=tmp_path, classes=('wheat',))
@@ -263,6 +277,8 @@ def test_bad_rasters_are_named(tmp_path):
     write_raster(tmp_path / 'codes.tif', there + 3)
     with pytest.raises(DataError, match=r'code i is class i: 0 … 1; the raster has codes \[3\].*table='):
         read_labels('codes.tif', GRID, data_root=tmp_path, classes=('a', 'b'))
+    with pytest.raises(DataError, match=r'no code of the table.*which has \[3\]'):
+        read_labels('codes.tif', GRID, data_root=tmp_path, table={1: 'a'})
     write_raster(tmp_path / 'empty.tif', there, nodata=0)
     with pytest.raises(DataError, match='no pixel of the scene has a label'):
         read_labels('empty.tif', GRID, data_root=tmp_path)
@@ -291,3 +307,33 @@ def test_labels_of_a_geographic_scene(tmp_path):
     rows, columns = np.nonzero(shrunk == 0)
     # A pixel is 11.1 m high and 7.9 m wide there.
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (24, 55, 26, 53)
+
+
+@pytest.mark.parametrize('names', [('longitude', 'latitude'), ('lon', 'lat')])
+def test_points_of_a_csv_file_are_those_of_a_vector_file(tmp_path, names):
+    places = [place(3.5, 4.5), place(10.5, 20.5), place(7.5, 2.5)]
+    write_vector(tmp_path / 'points.gpkg', places, [dict(crop=crop) for crop in CROPS], to=4326)
+    points = geopandas.read_file(tmp_path / 'points.gpkg')
+    table = {names[0]: points.geometry.x, names[1]: points.geometry.y, 'crop': points['crop']}
+    points.drop(columns='geometry').assign(**table).to_csv(tmp_path / 'points.csv', index=False)
+    found, expected = (
+        read_labels(name, GRID, data_root=tmp_path, column='crop').read(GRID.window)
+        for name in ('points.csv', 'points.gpkg')
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert (found != 255).sum() == 3
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('crop,row,col\nwheat,3,4\n', r"no columns longitude and latitude, there are \['crop', 'row', 'col'\]"),
+        ('longitude,latitude,crop\n3,48,wheat\n500000,5300000,wheat\n', 'longitude 500000 .* in line 3 are no degrees'),
+        ('longitude,latitude,crop\n3,north,wheat\n', 'latitude north in line 2'),
+        ('', 'not a readable vector file'),
+    ],
+)
+def test_bad_points_of_a_csv_file_are_named(tmp_path, content, message):
+    (tmp_path / 'points.csv').write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_labels('points.csv', GRID, data_root=tmp_path, column='crop')

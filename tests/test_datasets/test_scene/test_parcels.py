@@ -228,7 +228,7 @@ def test_geometry_is_a_sensor_without_time(root):
 
 
 def test_few_pixels_of_each_parcel_or_class(root):
-    few = open_scene_dataset(root, 'pixels', 's2', pixels_per_parcel=5)
+    few = open_scene_dataset(root, 'pixels', 's2', 's1', pixels_per_parcel=5)
     assert (few.table.columns['feature'] == 'f00').sum() == 5
     assert len(few) == 5 * len(fields()[0])
     some = open_scene_dataset(root, 'pixels', 's2', pixels_per_class=30)
@@ -285,11 +285,7 @@ def test_parcels_that_were_never_seen_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [
-        (
-            dict(labels=dict(file='labels.tif'), splits=None),
-            DataError,
-            r"does not say where parcels end.*samples='windows'",
-        ),
+        (dict(labels=dict(file='labels.tif'), splits=None), DataError, r"where parcels end.*samples='windows'"),
         (dict(labels=None), ValueError, r'labels=dict\(.*are needed'),
         (dict(labels=dict(file='fields.gpkg', column='crop', inner_buffer=60)), DataError, 'no pixel of the scene'),
         (dict(split='dev'), ValueError, r"no split \['dev'\]"),

@@ -69,6 +69,16 @@ def test_parcels_never_straddle_and_splits_make_up_the_whole(folder, name):
     assert (several != 255).sum() == sum((part != 255).sum() for part in list(parts.values())[:2])
 
 
+@pytest.mark.parametrize('options', [{}, dict(inner_buffer=31), dict(all_touched=True)])
+def test_windows_with_labels_are_found(folder, options):
+    labels = open_labels(dict(file='fields.gpkg', column='crop', **options), GRID, folder, splits=BLOCKS)
+    windows = list(block_windows(HEIGHT, WIDTH, 3))
+    for split in (None, 'val', ('val', 'test')):
+        expected = [(labels.read(window, split) != 255).any() for window in windows]
+        assert labels.occupied(windows, split).tolist() == expected
+        assert 0 < sum(expected) < len(windows)
+
+
 @pytest.mark.parametrize('name', ['blocks', 'vector', 'random'])
 def test_pixels_of_a_raster_are_each_in_one_split_in_whatever_window(folder, name):
     labels = open_raster(folder, DIVISIONS[name])

@@ -55,6 +55,9 @@ CONFIGS = {
         type='SITSMoCoLTAE', in_channels=8, embed_channels=(6, 5), n_head=4, d_k=3, d_model=12, mlp=(10,), length=5
     ),
     'tempcnn': dict(type='TempCNN', in_channels=8, conv_channels=(6, 4), mlp=(9, 10), length=5),
+    'tempcnn of regular days': dict(
+        type='TempCNN', in_channels=8, conv_channels=(6, 4), mlp=(9, 10), length=5, days=(-40, 380)
+    ),
     'tempcnn without days': dict(type='TempCNN', in_channels=8, mlp=(10,), length=5, positional_encoding=False),
 }
 every_encoder = pytest.mark.parametrize('name', CONFIGS)

@@ -13,11 +13,11 @@ from mmsits.structures import ImageSeries
 FOLDER = Path(__file__).parents[2] / 'configs' / '_base_' / 'models'
 # With 21 classes and 70 dates.
 PUBLISHED = {
-    'pixel_stnet': 122_549,
-    'pixel_transformer': 122_549,
-    'pixel_ltae': 158_005,
-    'pixel_lstm': 1_344_553,
-    'pixel_tempcnn': 4_839_317,
+    'sitsmoco_stnet': 122_549,
+    'sitsmoco_transformer': 122_549,
+    'sitsmoco_ltae': 158_005,
+    'sitsmoco_lstm': 1_344_553,
+    'sitsmoco_tempcnn': 4_839_317,
 }
 
 
@@ -30,7 +30,7 @@ def test_has_the_published_size(name: str) -> None:
     assert sum(parameter.numel() for parameter in build(name).parameters()) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize('name', [name for name in PUBLISHED if name != 'pixel_stnet'])
+@pytest.mark.parametrize('name', [name for name in PUBLISHED if name != 'sitsmoco_stnet'])
 def test_maps_a_patch_and_a_pixel(name: str) -> None:
     model = build(name).eval()
     values, days = torch.randn(2, 6, 10, 2, 3), torch.arange(0, 360, 60).repeat(2, 1)
