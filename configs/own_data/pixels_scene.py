@@ -1,5 +1,6 @@
-# The default for series (configs/series/recipe.py) on single pixels of your own scene: a base to inherit, for points,
-# and for fields pixel by pixel. docs/your_data.md says what a child config has to name.
+# Single pixels of your own scene: a base to inherit, for points, and for fields pixel by pixel. docs/your_data.md says
+# what a child config has to name. The recipe for series (configs/series/recipe.py) with perceptrons alone, which map a
+# scene on a CPU in minutes.
 _base_ = [
     '../_base_/models/series_ensemble.py',
     '../_base_/datasets/scene.py',
@@ -10,7 +11,20 @@ samples = 'pixels'
 
 model = dict(
     data_preprocessor=dict(sensors=dict(_delete_=True, s2=10)),
-    backbone=dict(sensor='s2'),
+    backbone=dict(
+        sensor='s2',
+        encoder=dict(
+            _delete_=True,
+            type='SeriesMLP',
+            hidden_channels=(256, 256),
+            members=5,
+            days=(0, 360),
+            length=37,
+            input_dropout=0.0,
+            dropout=0.2,
+        ),
+    ),
+    decode_head=dict(in_channels=1280, num_members=5),
 )
 _pipeline = [dict(type='PackSeriesInputs')]
 train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False, dataset=dict(pipeline=_pipeline))

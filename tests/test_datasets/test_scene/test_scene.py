@@ -70,7 +70,7 @@ def test_the_grid_is_that_of_a_sensor_a_file_or_of_bounds(root: Path) -> None:
 
 def test_a_raster_that_does_not_overlap_is_refused(root: Path) -> None:
     write_raster(root / 's2' / 'S2_20210601.tif', numbers(2, 9, 9), ['B04', 'B08'], where=transform(500, 500))
-    with pytest.raises(DataError, match=r'does not overlap the scene: it covers .*S2_20210601\.tif'):
+    with pytest.raises(DataError, match=r'does not overlap the other files of the sensor: it .*S2_20210601\.tif'):
         open_scene(dict(sensors=SENSORS, grid='s1'), root)
 
 
