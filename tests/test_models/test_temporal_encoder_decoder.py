@@ -231,3 +231,10 @@ def test_one_output_channel_is_a_threshold():
     model = build(decode_head=head(num_classes=2, out_channels=1, threshold=0.5))
     result = model(**batch_of(model, make_sample()), mode='predict')[0]
     assert torch.equal(result['prediction'], (result['logits'].squeeze(1) > 0).long())
+
+
+def test_a_map_for_samples_with_one_label_is_refused():
+    model = build()
+    batch = model.data_preprocessor(pseudo_collate([make_sample((5, 1), (1, 1))]), True)
+    with pytest.raises(ValueError, match='one label, but MeanOverDates gives maps of 5×1'):
+        model(**batch, mode='loss')

@@ -140,12 +140,25 @@ class TemporalEncoderDecoder(BaseSegmentor):
         Args:
             outputs: 'decode' and, with auxiliary heads, 'aux_0' …
             targets: Labels (N, 1, H, W) int64, 255 where ignored.
+
+        Raises:
+            ValueError: If samples have one label each, but the network answers with maps.
         """
+        self._refuse_maps_for_single_labels(outputs['decode'], targets)
         labels = [_Labels(PixelData(data=target)) for target in targets]
         losses: dict[str, Tensor] = {}
         for name, head in self._heads().items():
             losses.update(add_prefix(head.loss_by_feat(outputs[name], labels), name))
         return losses
+
+    def _refuse_maps_for_single_labels(self, output: Any, targets: Tensor) -> None:
+        # mmseg would scale the map to the label's size: of a parcel's pixels, those in the middle alone would learn.
+        found = tuple(first_output(output).shape[-2:])
+        if tuple(targets.shape[-2:]) == (1, 1) and found != (1, 1):
+            raise ValueError(
+                f'each sample has one label, but {type(self.backbone).__name__} gives maps of {found[0]}×{found[1]} '
+                'pixels: use PixelSetBackbone for parcels, or single pixels as samples.'
+            )
 
     def _heads(self) -> dict[str, BaseDecodeHead]:
         auxiliary = self.auxiliary_head if self.with_auxiliary_head else ()
