@@ -1,10 +1,10 @@
 """Networks for image time series."""
 
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
-from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
+from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone, SLGT2Net
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import MLPHead, UTAEHead
-from .losses import SoftmaxFocalLoss
+from .decode_heads import ConvHead, MLPHead, UTAEHead
+from .losses import FocalMixtureLoss, SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import LTAE, TAE, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
 
@@ -17,11 +17,14 @@ __all__ = [
     'MMD',
     'TAE',
     'UTAE',
+    'ConvHead',
     'DomainAdaptor',
     'FixMatch',
+    'FocalMixtureLoss',
     'MLPHead',
     'PixelSetBackbone',
     'PixelwiseBackbone',
+    'SLGT2Net',
     'SeriesDataPreprocessor',
     'SeriesGRU',
     'SoftmaxFocalLoss',

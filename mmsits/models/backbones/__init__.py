@@ -2,6 +2,7 @@
 
 from .pixel_set import PixelSetBackbone
 from .pixelwise import PixelwiseBackbone
+from .slgt2net import SLGT2Net
 from .utae import UTAE
 
-__all__ = ['UTAE', 'PixelSetBackbone', 'PixelwiseBackbone']
+__all__ = ['UTAE', 'PixelSetBackbone', 'PixelwiseBackbone', 'SLGT2Net']

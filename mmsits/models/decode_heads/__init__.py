@@ -1,6 +1,7 @@
 """Decode heads beside those of mmseg."""
 
+from .conv_head import ConvHead
 from .mlp_head import MLPHead
 from .utae_head import UTAEHead
 
-__all__ = ['MLPHead', 'UTAEHead']
+__all__ = ['ConvHead', 'MLPHead', 'UTAEHead']
