@@ -1,7 +1,16 @@
 """Networks for image time series."""
 
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
-from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone, SLGT2Net
+from .backbones import (
+    UTAE,
+    ConvRecurrentBackbone,
+    FPNConvLSTM,
+    PixelSetBackbone,
+    PixelwiseBackbone,
+    SLGT2Net,
+    UConvLSTM,
+    UNet3D,
+)
 from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import ConvHead, MLPHead, UTAEHead
 from .losses import FocalMixtureLoss, SoftmaxFocalLoss
@@ -18,7 +27,9 @@ __all__ = [
     'TAE',
     'UTAE',
     'ConvHead',
+    'ConvRecurrentBackbone',
     'DomainAdaptor',
+    'FPNConvLSTM',
     'FixMatch',
     'FocalMixtureLoss',
     'MLPHead',
@@ -33,5 +44,7 @@ __all__ = [
     'TemporalEncoderDecoder',
     'TimeMatch',
     'TimeMatchLTAE',
+    'UConvLSTM',
+    'UNet3D',
     'UTAEHead',
 ]
