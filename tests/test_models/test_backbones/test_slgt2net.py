@@ -242,3 +242,30 @@ def test_the_base_config_is_the_released_network() -> None:
         parts = [MODELS.build(model.backbone), MODELS.build(model.decode_head)]
     # 69 090 740, less tables of positions and channel refinement, which are made there and not used.
     assert sum(parameter.numel() for part in parts for parameter in part.parameters()) == 69_090_740 - 6_583_308
+
+
+def test_half_precision_is_close() -> None:
+    backbone, series = build(topk_div=2), make_series()
+    plain = run(backbone, series)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert_same(run(backbone, series), plain, rtol=0.1)
+
+
+def test_trains_and_predicts_in_a_segmentor() -> None:
+    model = MODELS.build(
+        dict(
+            type='TemporalEncoderDecoder',
+            data_preprocessor=dict(type='SeriesDataPreprocessor', sensors=dict(s1=3)),
+            backbone=dict(type='SLGT2Net', **SMALL),
+            decode_head=dict(type='ConvHead', in_channels=6, num_classes=4),
+            auxiliary_head=dict(
+                type='FCNHead', in_channels=6, channels=4, num_convs=1, in_index=1, num_classes=4, norm_cfg=None
+            ),
+            test_cfg=dict(mode='slide', crop_size=(16, 16), stride=(12, 12)),
+        )
+    )
+    series = {'s1': make_series(height=20, width=22)}
+    losses = model(series, torch.randint(0, 4, (2, 1, 20, 22)), mode='loss')
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    assert torch.isfinite(losses['decode.loss_ce'])
+    assert model.eval()(series, mode='predict')[0]['prediction'].shape == (2, 20, 22)

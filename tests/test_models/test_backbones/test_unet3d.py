@@ -43,7 +43,9 @@ def test_is_the_published_network(dates: int, runs_over_padding: bool) -> None:
     series = ImageSeries(values, torch.zeros(2, dates).int(), torch.ones(2, dates, 1, 1).bool())
     with torch.no_grad():
         expected = plain(net, classifier, values)
-        torch.testing.assert_close(head(net({'s1': series})), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+        torch.testing.assert_close(
+            head(net({'s1': series})), expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max())
+        )
 
 
 def test_a_short_series_is_stretched_to_four_dates() -> None:
