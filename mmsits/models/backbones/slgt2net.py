@@ -51,7 +51,7 @@ class SLGT2Net(SingleSensorBackbone):
         window_lengths: of each level, their number of time steps.
         topk_div: each position attends to its best 1 / topk_div only. The released configs say 1, all; the paper's
             "sparse" is 2.
-        mlp_ratios: width of the perceptrons of each level, in channels.
+        mlp_ratios: width of the perceptrons in channels, one for all levels or one for each.
         qkv_bias: whether the projections to queries, keys and values have a bias.
         qk_scale: factor of the attention's logits; None for 1 / sqrt(channels of a head).
         drop_rate, attn_drop_rate: dropout of projections and perceptrons, and of attention weights.
@@ -94,7 +94,7 @@ class SLGT2Net(SingleSensorBackbone):
         window_sizes: Sequence[Sequence[int]] = ((7, 14, 21), (7, 14, 21), (7, 14, 14), (7, 7, 7)),
         window_lengths: Sequence[Sequence[int]] = ((8, 4, 2), (4, 4, 2), (2, 2, 2), (1, 1, 1)),
         topk_div: int = 1,
-        mlp_ratios: Sequence[float] = (4, 4, 4, 4),
+        mlp_ratios: float | Sequence[float] = 4,
         qkv_bias: bool = True,
         qk_scale: float | None = None,
         drop_rate: float = 0.0,
@@ -114,6 +114,7 @@ class SLGT2Net(SingleSensorBackbone):
     ) -> None:
         super().__init__(in_channels, sensor, init_cfg or dict(type='SLGT2NetInit'))
         dims = list(embed_dims)
+        mlp_ratios = [mlp_ratios] * len(dims) if isinstance(mlp_ratios, int | float) else mlp_ratios
         per_level = dict(
             depths=depths,
             num_heads=num_heads,

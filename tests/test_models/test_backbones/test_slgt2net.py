@@ -18,7 +18,7 @@ SMALL = dict(
     num_heads=(3, 6),
     window_sizes=((2, 3, 4), (1, 2, 3)),
     window_lengths=((2, 1, 3), (1, 2, 1)),
-    mlp_ratios=(2, 2),
+    mlp_ratios=2,
     length=8,
 )
 EVERYTHING = dict(
