@@ -321,7 +321,7 @@ class Benchmark:
         for hook in runner.hooks:
             history = getattr(hook, 'history', None)
             if type(hook).__name__ == 'TemporalShiftHook':
-                result |= dict(estimated_shift=-history[1]['shift'], last_shift=-history[-1]['shift'], shifts=history)
+                result |= dict(estimated_shift=-hook.first_shift, last_shift=-history[-1]['shift'], shifts=history)
             elif type(hook).__name__ == 'PseudoLabelLogHook':
                 result['kept_share'] = history[-1]['kept_share']
         return result

@@ -11,15 +11,16 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS, MODELS
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmsits.datasets import identity_collate
 from mmsits.datasets.inspection import build_dataset
 from mmsits.datasets.parcel_dataset import ParcelSeriesDataset
+from mmsits.datasets.series_table import SeriesTableDataset
 from mmsits.datasets.timematch import TimeMatchDataset
 from mmsits.engine.checkpoint import load_strictly
 from mmsits.engine.config import load_config
+from mmsits.engine.ensemble import load_ensemble, segmentor_weights
 from mmsits.engine.errors import CheckpointError, ConfigError
 from mmsits.engine.hooks.checkpoint_contract_hook import compare_metainfo, compare_weights
 from mmsits.models.segmentors import TemporalEncoderDecoder
@@ -64,7 +65,8 @@ def load_network(
 
     Raises:
         ConfigError: if the config does not exist or is at fault.
-        CheckpointError: if the file cannot be read as data, or holds another network's weights.
+        CheckpointError: if the file cannot be read as data, or holds another network's weights; likewise of the further
+            checkpoints that `test_cfg.test_time` names.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -79,32 +81,15 @@ def load_network(
     if mismatch:
         raise CheckpointError(f'{checkpoint}: {mismatch}')
     segmentor.load_state_dict(weights, strict=False)
+    meta = dict(content.get('meta', {}).get('dataset_meta') or {})
+    load_ensemble(segmentor, {"first checkpoint's": meta}, adaptor.get('predict_with', 'student'))
     shift = state.get('method.target_shift') if adaptor.get('shift_when_predicting') else None
     return TrainedNetwork(
         segmentor.to(device).eval(),
         cfg,
-        dict(content.get('meta', {}).get('dataset_meta') or {}),
+        meta,
         0 if shift is None else int(shift),
     )
-
-
-def segmentor_weights(state: dict[str, Tensor], predict_with: str = 'student') -> dict[str, Tensor]:
-    """Weights of a segmentor out of its own or an adaptor's state dict.
-
-    Args:
-        state: the state dict.
-        predict_with: of an adaptor, 'student' or 'teacher'.
-    """
-    if not any(name.startswith('segmentor.') for name in state):
-        return dict(state)
-    prefixes = ['segmentor.'] + (['teacher.'] if predict_with == 'teacher' else [])
-    # The teacher has no data preprocessor: it is the student's.
-    return {
-        name.removeprefix(prefix): value
-        for prefix in prefixes
-        for name, value in state.items()
-        if name.startswith(prefix)
-    }
 
 
 def open_domains(
@@ -133,13 +118,7 @@ def open_domains(
         CheckpointError: if bands, units or classes are not those that the network was trained on.
         DataError: if a domain is missing or damaged.
     """
-    loader = network.cfg.get('test_dataloader') or {}
-    if 'dataset' not in loader:
-        raise ConfigError('the config has no test_dataloader with a dataset, from which the data are taken')
-    config = copy.deepcopy(dict(loader['dataset']))
-    cls = DATASETS.get(config['type']) if isinstance(config['type'], str) else config['type']
-    if cls is None:
-        raise ConfigError(f'there is no dataset {config["type"]!r}')
+    config, cls = _test_dataset(network)
     if issubclass(cls, ParcelSeriesDataset):
         config['with_labels'] = False
         if num_pixels is not None:
@@ -152,6 +131,54 @@ def open_domains(
     else:
         configs = {Path(str(config.get('table') or config.get('data_root') or cls.__name__)).name: config}
     return {name: _open(network, name, dataset) for name, dataset in configs.items()}
+
+
+def open_table(network: TrainedNetwork, path: str | Path) -> SeriesTableDataset:
+    """Open a table of series that a network is applied to, all of it and without labels.
+
+    It is read as the config's test dataset reads its own (names of columns, missing values), with the bands, by name
+    where the table names them, and the classes of the training data; whether it holds labels, classes or further
+    columns makes no difference.
+
+    Args:
+        network: from `load_network`; its config's test dataset is a `SeriesTableDataset`.
+        path: .npz, .csv or .parquet.
+
+    Returns:
+        The dataset; samples stand in the order of the table.
+
+    Raises:
+        ConfigError: if the config has another kind of dataset.
+        CheckpointError: if units or season are not those that the network was trained on.
+        DataError: if the table is missing or damaged, or lacks a band.
+    """
+    config, cls = _test_dataset(network)
+    if not issubclass(cls, SeriesTableDataset):
+        raise ConfigError(f'tables are read by SeriesTableDataset, the test dataset of the config is a {cls.__name__}')
+    path = Path(path)
+    sensor = config.get('sensor', 's2')
+    config.update(
+        data_root=str(path.parent),
+        table=path.name,
+        where=None,
+        with_labels=False,
+        bands=(network.meta.get('bands') or {}).get(sensor, config.get('bands')),
+        classes=network.meta.get('classes') or config.get('classes'),
+        columns={**(config.get('columns') or {}), 'label': None, 'series_label': None, 'classes': None},
+    )
+    return _open(network, path.name, config)
+
+
+def _test_dataset(network: TrainedNetwork) -> tuple[dict[str, Any], type]:
+    """The config of the test dataset and its class."""
+    loader = network.cfg.get('test_dataloader') or {}
+    if 'dataset' not in loader:
+        raise ConfigError('the config has no test_dataloader with a dataset, from which the data are taken')
+    config = copy.deepcopy(dict(loader['dataset']))
+    cls = DATASETS.get(config['type']) if isinstance(config['type'], str) else config['type']
+    if cls is None:
+        raise ConfigError(f'there is no dataset {config["type"]!r}')
+    return config, cls
 
 
 def _domain_config(config: dict[str, Any], domain: str, split: str | None, network: TrainedNetwork) -> dict[str, Any]:

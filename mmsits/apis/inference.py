@@ -16,8 +16,9 @@ from mmseg.structures import SegDataSample
 
 from mmsits.engine.checkpoint import load_strictly
 from mmsits.engine.config import load_config
+from mmsits.engine.contracts import compare_weights
+from mmsits.engine.ensemble import load_ensemble
 from mmsits.engine.errors import CheckpointError
-from mmsits.engine.hooks.checkpoint_contract_hook import compare_weights
 from mmsits.structures import to_data_samples
 
 
@@ -37,7 +38,8 @@ def init_model(
 
     Raises:
         ConfigError: If there is no such config, or a key of it is unknown.
-        CheckpointError: If the file cannot be read as data, or holds another model's weights.
+        CheckpointError: If a file cannot be read as data, or holds another model's weights; likewise of the further
+            checkpoints that `test_cfg.test_time` names.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -51,6 +53,7 @@ def init_model(
             raise CheckpointError(f'{checkpoint}: {mismatch}')
         model.load_state_dict(weights)
         model.dataset_meta = dict(content.get('meta', {}).get('dataset_meta') or {})
+        load_ensemble(model)
     return model.to(device).eval()
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmsits.apis.domains import TrainedNetwork, unlabelled_batches
 from mmsits.datasets.errors import DataError
@@ -114,6 +116,25 @@ def prediction_columns(
         'dates': found['dates'],
     }
     return columns | {f'p_{name}': p[:, number] for number, name in enumerate(classes)}
+
+
+def series_columns(
+    domain: str, names: Sequence[str], sizes: np.ndarray, classes: Sequence[str], found: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """As `prediction_columns`, for a table of series, which has neither domains nor parcels of many pixels.
+
+    Returns:
+        id, class (its number from 0; -1 without any observation), class_name, probability, entropy (nats), dates, and
+        p_<class> for each class.
+    """
+    columns = prediction_columns(domain, names, sizes, classes, found)
+    number = {name: position for position, name in enumerate(classes)}
+    described = dict(
+        id=columns['id'],
+        **{'class': np.array([number.get(name, -1) for name in columns['class']], np.int64)},
+        class_name=columns['class'],
+    )
+    return described | {name: columns[name] for name in columns if name not in ('domain', 'id', 'class', 'pixels')}
 
 
 class PartedTable:
@@ -228,9 +249,10 @@ def classify_parcels(
     network: TrainedNetwork,
     datasets: Mapping[str, Any],
     table: PartedTable,
-    shifts: Mapping[str, int | np.ndarray],
+    shifts: Mapping[str, int | np.ndarray] | None = None,
     part_size: int = 2048,
     progress: Callable[[str, int, int], None] | None = None,
+    describe: Callable[..., dict[str, np.ndarray]] = prediction_columns,
     **options: Any,
 ) -> int:
     """Classify all parcels of some domains into a table, going on where an earlier call was stopped.
@@ -239,9 +261,10 @@ def classify_parcels(
         network: from `load_network`.
         datasets: from `open_domains`.
         table: where the rows go, in the order of the datasets.
-        shifts: days added to the dates of each domain's parcels, one number or one for each.
+        shifts: days added to the dates of each domain's parcels, one number or one for each; None moves none.
         part_size: parcels in a part.
         progress: called with the domain, and the number of parcels done and in all of it.
+        describe: makes the columns, `prediction_columns` or `series_columns`.
         **options: of `predict_parcels`.
 
     Returns:
@@ -250,7 +273,7 @@ def classify_parcels(
     number = rows = 0
     for domain, dataset in datasets.items():
         names, classes = sample_names(dataset), dataset.metainfo['classes']
-        days = np.broadcast_to(shifts[domain], len(dataset))
+        days = np.broadcast_to((shifts or {}).get(domain, 0), len(dataset))
         sizes = getattr(dataset, 'sample_sizes', None)
         for first in range(0, len(dataset), part_size):
             samples = range(first, min(first + part_size, len(dataset)))
@@ -258,10 +281,24 @@ def classify_parcels(
                 found = predict_parcels(network, dataset, samples, days[samples.start : samples.stop], **options)
                 own = np.ones(len(samples), np.int64) if sizes is None else sizes[samples.start : samples.stop]
                 chosen = names[samples.start : samples.stop]
-                table.write(number, prediction_columns(domain, chosen, own, classes, found))
+                table.write(number, describe(domain, chosen, own, classes, found))
             number += 1
             if progress is not None:
                 progress(domain, samples.stop, len(dataset))
         rows += len(dataset)
     table.finish(number)
     return rows
+
+
+def classify_with_progress(
+    network: TrainedNetwork, datasets: Mapping[str, Any], table: PartedTable, **options: Any
+) -> int:
+    """As `classify_parcels`, showing on standard error how far it is and how long it still takes."""
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        tasks = {name: bar.add_task(name, total=len(dataset)) for name, dataset in datasets.items()}
+
+        def advance(name: str, done: int, total: int) -> None:
+            bar.update(tasks[name], completed=done)
+
+        return classify_parcels(network, datasets, table, progress=advance, **options)

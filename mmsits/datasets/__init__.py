@@ -2,23 +2,40 @@
 
 from . import transforms
 from .base import Sensor, SeriesDataset
+from .class_counts import count_classes
+from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
 from .domain import DomainViews
 from .errors import DataError
+from .merged import MergedDataset
+from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
-from .samplers import ClassBalancedSampler, DrawIndex, SeriesEvalSampler, SeriesSampler, SizeBatchSampler
+from .samplers import (
+    ClassBalancedSampler,
+    ClassWeightedSampler,
+    DrawIndex,
+    SeriesEvalSampler,
+    SeriesSampler,
+    SizeBatchSampler,
+)
+from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
 from .timematch import TimeMatchDataset
 
 __all__ = [
     'ClassBalancedSampler',
+    'ClassWeightedSampler',
     'CollatedBatch',
     'DataError',
     'DomainViews',
     'DrawIndex',
+    'MergedDataset',
     'PASTISDataset',
+    'PackedWindows',
     'ParcelSeriesDataset',
+    'SceneDataset',
+    'SceneWindows',
     'Sensor',
     'SeriesDataset',
     'SeriesEvalSampler',
@@ -26,6 +43,8 @@ __all__ = [
     'SeriesTableDataset',
     'SizeBatchSampler',
     'TimeMatchDataset',
+    'class_weights',
+    'count_classes',
     'identity_collate',
     'transforms',
 ]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
+from .nomenclature import IGNORED, ClassCodes, ClassMatch, CropCode, match_classes, read_code_list
 from .samplers import DrawIndex
 
 EPOCH = datetime.date(1970, 1, 1)
@@ -66,6 +70,26 @@ def resolve_season_start(season_start: str, days: np.ndarray) -> int:
     return day_number(start)
 
 
+def report_match(match: ClassMatch, lists: Sequence[ClassCodes], title: str) -> None:
+    """Log what becomes of classes; a warning where some are lost because nobody said what they are."""
+    unlisted = dict.fromkeys(name for codes in lists for name, code in codes.items() if not code.listed)
+    print_log(f'Classes of {title}:\n{match.report()}', 'current', logging.INFO)
+    if unlisted:
+        print_log(
+            f'{title}: nothing is known of the classes {", ".join(unlisted)}, so they are neither trained nor scored. '
+            'Name a list with their codes (code_list of the dataset), or keep them by their names (keep).',
+            'current',
+            logging.WARNING,
+        )
+
+
+def _translated(table: np.ndarray | None, new_labels: np.ndarray) -> np.ndarray:
+    """A table from codes to labels, (256,), -1 where a code does not exist, with other labels; None keeps the codes."""
+    if table is None:
+        return new_labels[: IGNORED + 1].astype(np.int16)
+    return np.where(table < 0, table, new_labels[np.maximum(table, 0)]).astype(np.int16)
+
+
 class SeriesDataset(BaseDataset):
     """Base of the datasets: a sample is a dict of sensors, each an `ImageSeries`, with one label map.
 
@@ -87,6 +111,12 @@ class SeriesDataset(BaseDataset):
             all bands of their files.
         season_start: Reference date, 'YYYY-MM-DD' or recurring 'MM-DD' (see `resolve_season_start`).
         ignored_classes: Classes, by name or index, that are neither trained nor scored (label 255).
+        nomenclature: Put classes of HCAT, the crop nomenclature, in the place of the dataset's own, so that they are
+            those of other datasets too: arguments `level`, `classes` and `keep` of `match_classes`, such as
+            `dict(level=5)`, or `dict(classes=['cereal', 'potatoes'])`. Labels, classes and palette are translated; what
+            was merged or dropped is in the log.
+        code_list: Where the codes of the own classes are found, see `read_code_list`: name of a built-in list, CSV file
+            or mapping. None takes the list of the dataset's kind (`CODE_LIST`), if it has one.
         statistics_in_sample: Hand the dataset's own statistics on with every sample, so that it is normalised with
             these instead of the model's (what the published PASTIS loader does with validation and test sets).
         seed: Seed for samples that are asked for by a plain index.
@@ -98,6 +128,7 @@ class SeriesDataset(BaseDataset):
     """
 
     SENSORS: ClassVar[dict[str, Sensor]] = {}
+    CODE_LIST: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -106,6 +137,8 @@ class SeriesDataset(BaseDataset):
         bands: Mapping[str, Sequence[str]] | None = None,
         season_start: str = '01-01',
         ignored_classes: Sequence[str | int] = (),
+        nomenclature: Mapping[str, Any] | None = None,
+        code_list: str | Path | Mapping[str, Any] | None = None,
         statistics_in_sample: bool = False,
         seed: int = 0,
         pipeline: Sequence[Any] = (),
@@ -119,6 +152,10 @@ class SeriesDataset(BaseDataset):
         kwargs['max_refetch'] = 0
         self._statistics: dict[str, dict[str, list[float]]] = {}
         self._ignored_classes = tuple(ignored_classes)
+        self.nomenclature = None if nomenclature is None else dict(nomenclature)
+        self._code_list = read_code_list(self.CODE_LIST if code_list is None else code_list)
+        self._class_codes: dict[str, CropCode] | None = None
+        self._new_labels: np.ndarray | None = None
         # From mmseg's registry, so that a dataset can be made in plain Python, where no default scope is set.
         transforms = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
         super().__init__(data_root=str(data_root), pipeline=transforms, **kwargs)
@@ -130,12 +167,74 @@ class SeriesDataset(BaseDataset):
         self.ignored_labels = self._resolve_ignored_classes()
         super().full_init()
         self._statistics = self.load_statistics()
+        self._metainfo.update(season_start=self.season_start)
+        self.describe_outputs()
+        if self.nomenclature is not None:
+            match = match_classes(self.class_codes(), names=[type(self).__name__], **self.nomenclature)
+            report_match(match, [self.class_codes()], str(self.data_root))
+            self._translate_labels(match, 0)
+
+    def describe_outputs(self) -> None:
+        """Put into the metainfo what the pipeline gives: bands, units, and the statistics where these still hold.
+
+        A transform that changes bands tells how by `changed_sensors_info(sensors_info) -> sensors_info`. The
+        statistics of a sensor whose bands it changed are left out: they are measured before training.
+
+        Raises:
+            ValueError: If samples are to bring the statistics of bands that the pipeline changes.
+        """
+        info = self.sensors_info
+        for step in self.pipeline.transforms:
+            if hasattr(step, 'changed_sensors_info'):
+                info = step.changed_sensors_info(info)
+        kept = [sensor for sensor in info if info[sensor]['bands'] == self.sensors_info[sensor]['bands']]
+        changed = [sensor for sensor in info if sensor not in kept]
+        if changed and self.statistics_in_sample:
+            raise ValueError(
+                f'{type(self).__name__}: statistics_in_sample hands on those of the bands in the files, but the '
+                f'pipeline changes the bands of {", ".join(changed)}. Leave statistics_in_sample out.'
+            )
         self._metainfo.update(
-            bands={sensor: info['bands'] for sensor, info in self.sensors_info.items()},
-            units={sensor: info['unit'] for sensor, info in self.sensors_info.items()},
-            season_start=self.season_start,
-            statistics=self._statistics,
+            bands={sensor: values['bands'] for sensor, values in info.items()},
+            units={sensor: values['unit'] for sensor, values in info.items()},
+            statistics={sensor: values for sensor, values in self._statistics.items() if sensor in kept},
         )
+
+    def class_codes(self) -> dict[str, CropCode]:
+        """Codes of HCAT of the classes, in the order of the labels."""
+        if self._class_codes is not None:
+            return self._class_codes
+        return self._code_list.codes(self._metainfo.get('classes', ()))
+
+    def translate_labels(self, match: ClassMatch, number: int) -> None:
+        """Put other classes in the place of the present ones: in labels, `classes`, `palette` and `class_codes`.
+
+        Args:
+            match: What becomes of the present classes.
+            number: Number of this dataset's classes in the match.
+
+        Raises:
+            ValueError: If the match is of other classes.
+        """
+        self.full_init()
+        self._translate_labels(match, number)
+
+    def _translate_labels(self, match: ClassMatch, number: int) -> None:
+        present = tuple(self._metainfo.get('classes', ()))
+        if tuple(match.fates[number]) != present:
+            raise ValueError(
+                f'the match is of the classes {list(match.fates[number])}, the dataset has {list(present)}'
+            )
+        new = np.full(max(IGNORED + 1, len(present)), IGNORED, np.uint8)
+        new[: len(present)] = match.translation(number)
+        if self._new_labels is None:
+            new[list(self.ignored_labels)] = IGNORED
+            self._new_labels = new
+        else:
+            self._new_labels = new[self._new_labels]
+        self.ignored_labels = ()
+        self._class_codes = match.class_codes()
+        self._metainfo.update(classes=match.classes, palette=match.palette)
 
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
         """Mean and standard deviation per band, in the order and unit of the loaded bands, where the dataset has them.
@@ -159,16 +258,35 @@ class SeriesDataset(BaseDataset):
         Returns:
             What the pipeline makes of the sample.
         """
-        info = self.get_data_info(int(idx))
+        info = self.label_info(int(idx))
         seed, draw = (idx.seed, idx.draw) if isinstance(idx, DrawIndex) else (self.seed, int(idx))
         info['rng'] = np.random.default_rng([seed, draw])
         if isinstance(idx, DrawIndex) and idx.spatial_seed is not None:
             info['spatial_rng'] = np.random.default_rng([idx.spatial_seed, draw])
         info['sensors_info'] = self.sensors_info
-        info['ignored_labels'] = self.ignored_labels
         if self.statistics_in_sample:
             info['statistics'] = self._statistics
-        return self.pipeline(info)
+        return self.pipeline(self.load_sample(info))
+
+    def label_info(self, index: int) -> dict[str, Any]:
+        """Entry of a sample with what its labels are read by: `ignored_labels`, and the `label_table` into the classes
+        of a nomenclature."""
+        info = self.get_data_info(index)
+        info['ignored_labels'] = self.ignored_labels
+        if self._new_labels is not None:
+            info['label_table'] = _translated(info.get('label_table'), self._new_labels)
+        return info
+
+    def load_sample(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Read what the pipeline has no transform for; a dataset whose pipelines start with loading has nothing to do.
+
+        Args:
+            info: What the pipeline would receive.
+
+        Returns:
+            The same, with `inputs` and `targets` where they are read here.
+        """
+        return info
 
     def _resolve_sensors(self, bands: dict[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
         unknown = [name for name in (*self.sensors, *bands) if name not in self.SENSORS]

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
 import numpy as np
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS, TRANSFORMS
 
-from .collate import CollatedBatch
+from .collate import CollatedBatch, identity_collate
 from .counter_random import random_fractions, random_words
 from .errors import DataError
+from .merged import MergedDataset
 from .samplers import DrawIndex
 from .transforms.spatial import SpatialTransform
 
 ORDERS = ('shuffled', 'class_balanced')
+LEAST_COMMON_SEASON = 0.8
+"""Share of the longer season below which two domains' common days are warned of."""
 
 
 class _Domain:
@@ -138,6 +143,7 @@ class DomainViews:
         self._refuse_misaligned_views()
         self._refuse_separate_seasons()
         self.labelled = tuple(self.domains) if oracle else (next(iter(self.domains)),)
+        self._warn_of_missing_classes()
 
     def _refuse_misaligned_views(self) -> None:
         """Refuse views of a domain whose pixels would lie elsewhere: nobody would notice before the scores."""
@@ -167,6 +173,29 @@ class DomainViews:
                     f'{reference!r} (days {begin} to {end})',
                     hint='Check dates and season_start of both.',
                 )
+            common = (min(last, end) - max(first, begin) + 1) / max(last - first + 1, end - begin + 1)
+            if common < LEAST_COMMON_SEASON:
+                print_log(
+                    f'Domain {name!r} was observed on days {first} to {last} of its season, {reference!r} on days '
+                    f'{begin} to {end}: only {common:.0%} of them are common. What was never seen in one cannot be '
+                    'learnt for the other; CropDays cuts both to the common season.',
+                    'current',
+                    logging.WARNING,
+                )
+
+    def _warn_of_missing_classes(self) -> None:
+        """Name classes of which the labelled domain has no sample: they are never predicted rightly."""
+        labels, classes = getattr(self.main, 'labels', None), self.metainfo.get('classes') or ()
+        if labels is None:
+            return
+        missing = [str(name) for number, name in enumerate(classes) if not (labels == number).any()]
+        if missing:
+            print_log(
+                f'Domain {self.labelled[0]!r} has no sample of {", ".join(missing)}: adaptation cannot teach what is '
+                'in no label.',
+                'current',
+                logging.WARNING,
+            )
 
     @property
     def main(self) -> Any:
@@ -237,7 +266,7 @@ class DomainViews:
         for view, drawn in self._indices(indices).items():
             domain, dataset = self.views[view]
             fetch = getattr(dataset, '__getitems__', None)
-            batch = fetch(drawn) if fetch else pseudo_collate([dataset[index] for index in drawn])
+            batch = identity_collate(fetch(drawn) if fetch else [dataset[index] for index in drawn])
             batches[view] = self._without_labels(domain, batch)
         return batches
 
@@ -271,14 +300,19 @@ def _build(dataset: Any) -> Any:
 
 
 def _steps(dataset: Any) -> Sequence[Any]:
+    if isinstance(dataset, MergedDataset):
+        return _steps(dataset.datasets[0])
     return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
 
 
 def _unlabelled(dataset: Any) -> Any:
     """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
+    view = copy.copy(dataset)
+    if isinstance(dataset, MergedDataset):
+        view.datasets = [_unlabelled(part) for part in dataset.datasets]
+        return view
     if getattr(dataset, 'labels', None) is None:
         return dataset
-    view = copy.copy(dataset)
     view.labels, view.with_labels = None, False
     return view
 
@@ -286,5 +320,11 @@ def _unlabelled(dataset: Any) -> Any:
 def _with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
     """The same open dataset with another pipeline."""
     view = copy.copy(dataset)
+    if isinstance(dataset, MergedDataset):
+        view.datasets = [_with_pipeline(part, pipeline) for part in dataset.datasets]
+        return view
     view.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline])
+    if hasattr(view, 'describe_outputs'):
+        view._metainfo = dict(view._metainfo)
+        view.describe_outputs()
     return view

@@ -74,8 +74,9 @@ def build_dataset(cfg: Mapping[str, Any], augment: bool = True) -> Any:
         The dataset.
     """
     config = copy.deepcopy(dict(cfg))
-    if not augment and 'pipeline' in config:
-        config['pipeline'] = [step for step in config['pipeline'] if _is_loading(step)]
+    for part in [] if augment else (config, *config.get('datasets', ())):
+        if 'pipeline' in part:
+            part['pipeline'] = [step for step in part['pipeline'] if _is_loading(step)]
     # A config of `_base_/datasets` alone names no default scope, and its transforms are mmseg's.
     config.setdefault('_scope_', 'mmseg')
     return DATASETS.build(config)

@@ -2,11 +2,14 @@
 
 A batch of 128 parcels is then one indexed read. Layout of the folder:
 
-- ``values.npy``: uint16 (P, T, C), the pixels of all parcels one after the other, each with its whole series together,
-  so that reading a pixel touches neighbouring bytes;
+- ``values.npy``: (P, T, C), uint16 in the published data, the pixels of all parcels one after the other, each with its
+  whole series together, so that reading a pixel touches neighbouring bytes;
+- ``valid.npy``: bool (P, T), which of them were observed; absent where all were, as in the published data;
 - ``index.npz``: ``offsets`` (N+1,) int64, first pixel of each parcel; ``codes``, ``ids`` text (N,); ``blocks``,
-  ``geometry``; ``days`` (T,), ``cloud_percent`` (T,);
-- ``store.json``: version, shapes and fingerprint of the metadata it was made from; written last.
+  ``geometry``; ``days`` (T,), ``cloud_percent`` (T,); with a mask ``exists`` (N, T), whether any pixel of a parcel was
+  observed;
+- ``store.json``: version, shapes, type, and fingerprint of the metadata it was made from; names of the bands and their
+  unit where they are not those of TimeMatch; written last.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .base import Sensor
 from .errors import DataError
-from .parcel_store import DomainTable, ParcelStore, gather_pixels, refuse_empty_parcels
-from .zarr_parcels import ZarrParcels
+from .parcel_store import DomainTable, ParcelStore, gather_pixels, read_domain_metadata, refuse_empty_parcels
 
 FOLDER = 'packed'
 """Name of the store's folder within that of the domain."""
@@ -46,6 +49,10 @@ class PackedParcels(ParcelStore):
         folder: folder of the domain; the store is its `packed`.
         bands: number of bands that it must have.
 
+    Attributes:
+        table: what is known of the domain without reading a pixel.
+        offsets: first pixel of each parcel and the number of all, (N+1,).
+
     Raises:
         DataError: if the store is damaged or of another version.
     """
@@ -53,11 +60,11 @@ class PackedParcels(ParcelStore):
     def __init__(self, folder: str | Path, bands: int = 10) -> None:
         self.path = Path(folder) / FOLDER
         description = _read_description(self.path)
-        self.table, offsets = _read_index(self.path)
+        self.table, offsets, self._exists = _read_index(self.path)
         self.offsets = offsets
         self.sizes = self.table.sizes
         self.bands = bands
-        self.dtype = np.dtype(np.uint16)
+        self.dtype = np.dtype(description.get('dtype', 'uint16'))
         expected = (int(offsets[-1]), len(self.table.days), bands)
         if tuple(description['shape']) != expected:
             raise DataError(
@@ -66,29 +73,44 @@ class PackedParcels(ParcelStore):
                 hint=_REPACK,
             )
         self._values: np.ndarray | None = None
+        self._mask: np.ndarray | None = None
 
     def __getstate__(self) -> dict:
         # A memory map would go to a worker process as all its bytes.
-        return {**self.__dict__, '_values': None}
+        return {**self.__dict__, '_values': None, '_mask': None}
 
     @property
     def values(self) -> np.ndarray:
-        """All pixels, (P,T,C) uint16, memory-mapped."""
+        """All pixels, (P,T,C), memory-mapped."""
         if self._values is None:
-            self._values = _open_values(self.path / 'values.npy', (int(self.offsets[-1]), *self._series_shape))
+            shape = (int(self.offsets[-1]), len(self.table.days), self.bands)
+            self._values = _open_array(self.path / 'values.npy', shape, self.dtype)
         return self._values
 
     @property
-    def _series_shape(self) -> tuple[int, int]:
-        return len(self.table.days), self.bands
+    def mask(self) -> np.ndarray | None:
+        """Which pixels were observed, (P,T) bool, memory-mapped; None where all were."""
+        if self._exists is not None and self._mask is None:
+            shape = (int(self.offsets[-1]), len(self.table.days))
+            self._mask = _open_array(self.path / 'valid.npy', shape, np.dtype(bool))
+        return self._mask
 
     def days(self, parcels: np.ndarray) -> np.ndarray:
         """The domain's dates for each parcel; see :class:`ParcelStore`."""
         return np.broadcast_to(self.table.days, (len(parcels), len(self.table.days)))
 
     def exists(self, parcels: np.ndarray) -> np.ndarray:
-        """True throughout: all parcels of a domain have all its dates."""
-        return np.ones((len(parcels), len(self.table.days)), bool)
+        """All of the domain's dates, but those that no pixel of a parcel was observed on; see :class:`ParcelStore`."""
+        if self._exists is None:
+            return np.ones((len(parcels), len(self.table.days)), bool)
+        return self._exists[parcels]
+
+    def valid(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray | None:
+        """See :class:`ParcelStore`."""
+        mask = self.mask
+        if mask is None:
+            return None
+        return gather_pixels(mask[..., None], self.offsets, parcels, dates, pixels)[..., 0]
 
     def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """One indexed read; see :class:`ParcelStore`."""
@@ -106,7 +128,7 @@ def _read_description(path: Path) -> dict:
     return description
 
 
-def _read_index(path: Path) -> tuple[DomainTable, np.ndarray]:
+def _read_index(path: Path) -> tuple[DomainTable, np.ndarray, np.ndarray | None]:
     name = path / 'index.npz'
     try:
         with np.load(name, allow_pickle=False) as index:
@@ -128,17 +150,32 @@ def _read_index(path: Path) -> tuple[DomainTable, np.ndarray]:
             f'index.npz cannot be read ({type(error).__name__}: {error})', path=name, hint=_REPACK
         ) from error
     refuse_empty_parcels(table)
-    return table, offsets
+    return table, offsets, arrays.get('exists')
 
 
-def _open_values(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+def packed_sensor(folder: str | Path) -> Sensor | None:
+    """Bands and unit of a domain's packed store where they are not those of TimeMatch; None where they are.
+
+    Args:
+        folder: folder of the domain.
+
+    Raises:
+        DataError: if the store is damaged or of another version.
+    """
+    description = _read_description(Path(folder) / FOLDER)
+    if 'bands' not in description:
+        return None
+    return Sensor(tuple(description['bands']), description['unit'])
+
+
+def _open_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     try:
         values = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f'the values cannot be opened ({error})', path=path, hint=_REPACK) from error
-    if values.shape != shape or values.dtype != np.uint16:
+    if values.shape != shape or values.dtype != dtype:
         raise DataError(
-            f'uint16 {shape} is expected, the file has {values.dtype} {values.shape}', path=path, hint=_REPACK
+            f'{dtype} {shape} is expected, the file has {values.dtype} {values.shape}', path=path, hint=_REPACK
         )
     return values
 
@@ -147,8 +184,23 @@ Progress = Callable[[int, int], None]
 """Called with the number of parcels done and in all."""
 
 
+class DomainParcels(ParcelStore):
+    """What can be packed: a store whose parcels a table describes.
+
+    Attributes:
+        table: what is known of the parcels without reading a pixel.
+    """
+
+    table: DomainTable
+
+
 def pack_parcels(
-    source: ZarrParcels, folder: str | Path, progress: Progress | None = None, overwrite: bool = False
+    source: DomainParcels,
+    folder: str | Path,
+    progress: Progress | None = None,
+    overwrite: bool = False,
+    sensor: Sensor | None = None,
+    origin: str = '',
 ) -> Path:
     """Pack a domain; go on where an earlier call was stopped.
 
@@ -160,6 +212,8 @@ def pack_parcels(
         folder: folder of the domain in which `packed` is written; may be another than the source's.
         progress: called after each parcel.
         overwrite: make a complete store anew.
+        sensor: bands and unit where they are not those of TimeMatch.
+        origin: a digest of what the values were made from, where the table does not tell it.
 
     Returns:
         Path of the store.
@@ -169,15 +223,18 @@ def pack_parcels(
     """
     final = Path(folder) / FOLDER
     if is_packed(folder) and not overwrite:
-        _refuse_other(final, source)
+        _refuse_other(final, fingerprint(source.table) + origin)
         return final
     part = final.with_name(FOLDER + '.part')
     offsets = np.concatenate([[0], np.cumsum(source.sizes)]).astype(np.int64)
     shape = (int(offsets[-1]), len(source.table.days), source.bands)
-    done = _resume(part, fingerprint(source.table), shape)
-    _copy(source, part, offsets, shape, done, progress or (lambda done, total: None))
+    mark = fingerprint(source.table) + origin
+    done = _resume(part, mark, shape, source)
+    _copy(source, part, offsets, mark, done, progress or (lambda done, total: None))
     _write_index(part, source.table, offsets)
-    description = dict(version=VERSION, shape=shape, parcels=len(source.table), metadata=fingerprint(source.table))
+    description = dict(version=VERSION, shape=shape, dtype=source.dtype.name, parcels=len(source.table), metadata=mark)
+    if sensor is not None:
+        description |= dict(bands=sensor.bands, unit=sensor.unit)
     (part / 'store.json').write_text(json.dumps(description, indent=2) + '\n', encoding='utf-8')
     (part / JOURNAL).unlink()
     if final.exists():
@@ -195,26 +252,41 @@ def fingerprint(table: DomainTable) -> str:
     return digest.hexdigest()
 
 
-def _refuse_other(final: Path, source: ZarrParcels) -> None:
-    if _read_description(final).get('metadata') != fingerprint(source.table):
+def refuse_stale(packed: PackedParcels) -> None:
+    """Refuse a store whose domain was described anew after packing. Domains whose metadata are gone are not checked.
+
+    Raises:
+        DataError: if the metadata beside the store are not those that it was made from.
+    """
+    metadata = packed.path.parent / 'meta' / 'metadata.pkl'
+    if metadata.is_file():
+        _refuse_other(packed.path, fingerprint(read_domain_metadata(metadata)))
+
+
+def _refuse_other(final: Path, mark: str) -> None:
+    if _read_description(final).get('metadata') != mark:
         raise DataError(
-            'a store made from other metadata is there', path=final, hint='Remove it, or ask to overwrite it.'
+            'the store was made from other metadata or data than those that are there now',
+            path=final,
+            hint='Pack the domain again, with --overwrite.',
         )
 
 
-def _resume(part: Path, metadata: str, shape: tuple[int, int, int]) -> int:
+def _resume(part: Path, metadata: str, shape: tuple[int, int, int], source: DomainParcels) -> int:
     """Number of parcels that an earlier call has packed; 0 with a new file if there is nothing to go on from."""
     journal = part / JOURNAL
     try:
         note = json.loads(journal.read_text(encoding='utf-8'))
-        _open_values(part / 'values.npy', shape)
+        _open_array(part / 'values.npy', shape, source.dtype)
         if note['metadata'] == metadata:
             return int(note['done'])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    np.lib.format.open_memmap(part / 'values.npy', 'w+', np.uint16, shape).flush()
+    np.lib.format.open_memmap(part / 'values.npy', 'w+', source.dtype, shape).flush()
+    if _valid_of(source, 0) is not None:
+        np.lib.format.open_memmap(part / 'valid.npy', 'w+', np.bool_, shape[:2]).flush()
     _note(part, metadata, 0)
     return 0
 
@@ -225,28 +297,52 @@ def _note(part: Path, metadata: str, done: int) -> None:
     os.replace(temporary, part / JOURNAL)
 
 
-def _copy(
-    source: ZarrParcels, part: Path, offsets: np.ndarray, shape: tuple[int, int, int], done: int, progress: Progress
-) -> None:
-    values = np.lib.format.open_memmap(part / 'values.npy', 'r+')
-    metadata, total, unnoted = fingerprint(source.table), len(source.table), 0
+def _copy(source: DomainParcels, part: Path, offsets: np.ndarray, metadata: str, done: int, progress: Progress) -> None:
+    values = np.load(part / 'values.npy', mmap_mode='r+')
+    mask = np.load(part / 'valid.npy', mmap_mode='r+') if (part / 'valid.npy').exists() else None
+    total, unnoted = len(source.table), 0
     try:
         for parcel in range(done, total):
-            values[offsets[parcel] : offsets[parcel + 1]] = source.read(parcel).transpose(2, 0, 1)
+            inside = slice(offsets[parcel], offsets[parcel + 1])
+            values[inside] = source.gather(*_whole(source, parcel))[0].swapaxes(0, 1)
+            if mask is not None:
+                mask[inside] = _valid_of(source, parcel)
             done = parcel + 1
-            unnoted += int(source.sizes[parcel]) * shape[1] * shape[2] * 2
+            unnoted += values[inside].nbytes
             if unnoted >= FLUSH_EVERY:
-                values.flush()
+                _flush(values, mask)
                 _note(part, metadata, done)
                 unnoted = 0
             progress(done, total)
     finally:
         # Also when a parcel could not be read: the others need not be read again.
-        values.flush()
+        _flush(values, mask)
         _note(part, metadata, done)
 
 
+def _flush(*arrays: np.ndarray | None) -> None:
+    for array in arrays:
+        if array is not None:
+            array.flush()  # type: ignore[attr-defined]
+
+
+def _whole(source: DomainParcels, parcel: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A parcel with all its dates and pixels, as `ParcelStore.gather` takes it."""
+    dates, pixels = np.arange(len(source.table.days)), np.arange(int(source.sizes[parcel]))
+    return np.array([parcel]), dates[None], pixels[None]
+
+
+def _valid_of(source: DomainParcels, parcel: int) -> np.ndarray | None:
+    """Which pixels of a parcel were observed, (S,T); None where all of the domain were."""
+    valid = source.valid(*_whole(source, parcel))
+    return None if valid is None else valid[0].T
+
+
 def _write_index(part: Path, table: DomainTable, offsets: np.ndarray) -> None:
+    held = {}
+    if (part / 'valid.npy').exists():
+        mask = np.load(part / 'valid.npy', mmap_mode='r')
+        held['exists'] = np.logical_or.reduceat(mask, offsets[:-1], axis=0)
     np.savez(
         part / 'index.npz',
         allow_pickle=False,
@@ -257,4 +353,5 @@ def _write_index(part: Path, table: DomainTable, offsets: np.ndarray) -> None:
         ids=np.array(table.ids),
         blocks=table.blocks,
         geometry=table.geometry,
+        **held,
     )

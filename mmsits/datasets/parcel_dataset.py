@@ -10,6 +10,7 @@ from mmengine.dataset import pseudo_collate
 
 from .base import SeriesDataset
 from .collate import CollatedBatch
+from .nomenclature import ClassMatch
 from .parcel_batch import ParcelBatch, single_sample
 from .parcel_store import ParcelStore
 from .samplers import DrawIndex
@@ -19,32 +20,34 @@ class ParcelSeriesDataset(SeriesDataset):
     """Base of datasets whose samples are pixel sets S×1 (a pixel's series has S = 1) with one label.
 
     A whole batch is read, sampled, augmented and collated at once (`__getitems__`), as long as the pipeline's
-    transforms can (`transform_batch`: `SamplePixels`, `SampleDates`, `ShiftDays`, `CropDays`, `PackSeriesInputs`);
-    from the first that cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
+    transforms can (those with `transform_batch`: all but `SelectDate` and what is for patches); from the first that
+    cannot on, its samples go through the rest one by one. A sample asked for alone goes the same
     way as a batch of one, so both give the same numbers. The data loader needs
     `collate_fn=dict(type='identity_collate')`.
 
     Nothing has to load in the pipeline: it starts with the choice of pixels.
 
-    A subclass writes `open_store` (called first), `load_data_list` (entries with `sample_id`, `season_start`, `parcel`,
-    the number in the store, and `label`, None or 0 … 255) and, where it has sensors without time, `static_values`.
+    A subclass writes `open_stores` (called first), `load_data_list` (entries with `sample_id`, `season_start`,
+    `parcel`, the number in the stores, and `label`, None or 0 … 255) and, where it has sensors without time,
+    `static_values`.
 
     Args:
         with_labels: hand labels on. False for the unlabelled domain of an adaptation: no label is in any sample.
         **kwargs: as in :class:`SeriesDataset`.
 
     Attributes:
-        store: where the pixels are.
+        stores: where the pixels of each sensor that changes in time are; parcels have one number and the same pixels in
+            all of them.
         labels: label of each sample, (N,) uint8, 255 ignored; None without labels.
         sample_sizes: number of pixels of each sample, (N,) int64.
     """
 
     SENSOR = 's2'
-    """The sensor whose pixels the store holds; the others are static."""
+    """A sensor that must be among `sensors`; in a dataset with one store that of the store."""
 
     def __init__(self, *args: Any, with_labels: bool = True, **kwargs: Any) -> None:
         self.with_labels = with_labels
-        self.store: ParcelStore
+        self.stores: dict[str, ParcelStore] = {}
         self.labels: np.ndarray | None = None
         self.sample_sizes = np.zeros(0, np.int64)
         super().__init__(*args, **kwargs)
@@ -52,16 +55,22 @@ class ParcelSeriesDataset(SeriesDataset):
             raise ValueError(f'{type(self).__name__}: sensors must contain {self.SENSOR!r}, got {list(self.sensors)}')
 
     def full_init(self) -> None:
-        """Open the store, read the index and the labels (mmengine calls it once)."""
+        """Open the stores, read the index and the labels (mmengine calls it once)."""
         if self._fully_initialized:
             return
-        self.open_store()
+        self.stores = self.open_stores()
         super().full_init()
         self._gather_entries()
 
-    def open_store(self) -> None:
-        """Set `store`, and `classes` and `palette` in the metainfo where these come from the data."""
+    def open_stores(self) -> dict[str, ParcelStore]:
+        """Stores of the sensors that change in time; also sets `classes` and `palette` in the metainfo where these come
+        from the data."""
         raise NotImplementedError
+
+    @property
+    def store(self) -> ParcelStore:
+        """The store of the first sensor that has one."""
+        return next(iter(self.stores.values()))
 
     def static_values(self, sensor: str, parcels: np.ndarray) -> np.ndarray:
         """Values of a sensor without time for parcels of the store, (B,C) in the order of its file."""
@@ -88,15 +97,31 @@ class ParcelSeriesDataset(SeriesDataset):
         if not self.with_labels:
             self.labels = None
             return
-        labels = np.array([255 if entry['label'] is None else entry['label'] for entry in entries], np.uint8)
-        labels[np.isin(labels, self.ignored_labels)] = 255
-        self.labels = labels
+        classes = self._metainfo.get('classes', ())
+        if self._new_labels is None and len(classes) > 255:
+            raise ValueError(
+                f'{len(classes)} classes; labels go up to 254: choose classes, or join them by '
+                'nomenclature=dict(level=…).'
+            )
+        labels = np.array([-1 if entry['label'] is None else entry['label'] for entry in entries], np.int64)
+        labels[np.isin(labels, self.ignored_labels)] = -1
+        if self._new_labels is not None:
+            labels = np.where(labels < 0, 255, self._new_labels[labels])
+        self.labels = np.where(labels < 0, 255, labels).astype(np.uint8)
+
+    def translate_labels(self, match: ClassMatch, number: int) -> None:
+        """See :class:`SeriesDataset`."""
+        super().translate_labels(match, number)
+        self._gather_entries()
 
     def day_range(self) -> tuple[int, int]:
         """First and last observed day of the season over all samples, days since each sample's season start."""
-        days = self.store.days(self._parcels) - self._season_starts[:, None]
-        observed = days[self.store.exists(self._parcels)]
-        return int(observed.min(initial=2**31 - 1)), int(observed.max(initial=-(2**31)))
+        observed = [
+            (store.days(self._parcels) - self._season_starts[:, None])[store.exists(self._parcels)]
+            for store in self.stores.values()
+        ]
+        days = np.concatenate(observed)
+        return int(days.min(initial=2**31 - 1)), int(days.max(initial=-(2**31)))
 
     def prepare_data(self, idx: int) -> Any:
         """Read and transform one sample: a batch of one.
@@ -142,11 +167,11 @@ class ParcelSeriesDataset(SeriesDataset):
             infos['statistics'] = self._statistics
         static = {}
         for sensor in self.sensors:
-            if sensor != self.SENSOR:
+            if sensor not in self.stores:
                 static[sensor] = self.static_values(sensor, parcels)[:, self._band_positions(sensor)]
         return ParcelBatch(
-            store=self.store,
-            sensor=self.SENSOR,
+            stores=self.stores,
+            bands={sensor: self._band_positions(sensor) for sensor in self.stores},
             parcels=parcels,
             draws=draws,
             targets=None if self.labels is None else self.labels[positions],
@@ -154,7 +179,6 @@ class ParcelSeriesDataset(SeriesDataset):
             static=static,
             sample_ids=[self._sample_ids[position] for position in positions],
             infos=infos,
-            bands=self._band_positions(self.SENSOR),
         )
 
     def _band_positions(self, sensor: str) -> list[int]:

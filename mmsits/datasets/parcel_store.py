@@ -56,6 +56,14 @@ class ParcelStore:
         """
         raise NotImplementedError
 
+    def valid(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray | None:
+        """Which of chosen pixels were observed on chosen dates, arguments as for `gather`.
+
+        Returns:
+            (B,L,n) bool; None where a date that exists was observed by all pixels.
+        """
+        return None
+
     def path_of(self, parcel: int) -> str:
         """File or folder that holds a parcel."""
         return str(self.path)
@@ -121,6 +129,50 @@ class ArrayParcels(ParcelStore):
     def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
         """See :class:`ParcelStore`."""
         return gather_pixels(self.values, self.offsets, parcels, dates, pixels)
+
+
+class HeldParcels(ParcelStore):
+    """The pixels of one batch, in memory: what a transform made of them.
+
+    Args:
+        values: (B,L,n,C).
+        days: days since 1970-01-01, (B,L).
+        observed: (B,L,n) bool.
+        sizes: number of pixels of each parcel, (B,).
+        paths: where each parcel was read from, for errors.
+    """
+
+    def __init__(
+        self, values: np.ndarray, days: np.ndarray, observed: np.ndarray, sizes: np.ndarray, paths: Sequence[str]
+    ) -> None:
+        self.values = np.ascontiguousarray(values)
+        self.sizes, self.bands, self.dtype = sizes, values.shape[3], values.dtype
+        self._days, self._observed, self._paths = np.asarray(days, np.int32), observed, list(paths)
+
+    def days(self, parcels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return self._days[parcels]
+
+    def exists(self, parcels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return self._observed[parcels].any(axis=2)
+
+    def gather(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return np.take(self.values.reshape(-1, self.bands), self._flat(parcels, dates, pixels), axis=0)
+
+    def valid(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelStore`."""
+        return np.take(self._observed, self._flat(parcels, dates, pixels))
+
+    def _flat(self, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        # Parcel, date and pixel as one number, as in `gather_pixels`.
+        _, length, size, _ = self.values.shape
+        return (parcels[:, None, None] * length + dates[:, :, None]) * size + pixels[:, None, :]
+
+    def path_of(self, parcel: int) -> str:
+        """See :class:`ParcelStore`."""
+        return self._paths[parcel]
 
 
 @dataclass

@@ -195,6 +195,7 @@ class PASTISDataset(SeriesDataset):
     """
 
     METAINFO = dict(classes=CLASSES, palette=PALETTE)
+    CODE_LIST = 'pastis'
     S2_BANDS = ('B02', 'B03', 'B04', 'B05', 'B06', 'B07', 'B08', 'B8A', 'B11', 'B12')
     S1_BANDS = ('VV', 'VH', 'VV-VH')
     SENSORS = {

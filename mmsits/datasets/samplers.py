@@ -10,6 +10,8 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from mmseg.registry import DATA_SAMPLERS
 from torch.utils.data import Sampler
 
+from .class_weights import class_weights
+
 
 class DrawIndex(int):
     """A sample's index that carries which draw of the whole training it is.
@@ -185,16 +187,11 @@ class ClassBalancedSampler(Sampler):
     numbers_draws = True
 
     def __init__(self, dataset: Sized, items_per_class: int, seed: int | None = None) -> None:
-        labels = getattr(dataset, 'labels', None)
-        if labels is None or not (np.asarray(labels) != 255).any():
-            raise ValueError(
-                f'ClassBalancedSampler needs a dataset with labels, {type(dataset).__name__} of {len(dataset)} samples '
-                'has none (with_labels=True?).'
-            )
+        labels = _labels_of(dataset, type(self).__name__)
         if items_per_class < 1:
             raise ValueError(f'items_per_class must be at least 1, got {items_per_class}')
         self.rank, self.world_size = get_dist_info()
-        self.labels = np.asarray(labels)
+        self.labels = labels
         self.items_per_class = items_per_class
         self.batch_size = items_per_class * len(np.setdiff1d(self.labels, [255]))
         self.seed = sync_random_seed() if seed is None else int(seed)
@@ -219,6 +216,56 @@ class ClassBalancedSampler(Sampler):
     def __len__(self) -> int:
         """Samples in one pass: as many whole batches as the dataset has samples for."""
         return len(self.labels) // self.batch_size * self.batch_size
+
+
+@DATA_SAMPLERS.register_module()
+class ClassWeightedSampler(SeriesSampler):
+    """Endless sampler for training that draws samples of rare classes more often, as strongly as wanted.
+
+    In a pass of N draws, N being the size of the dataset, each sample occurs as often as its weight says, rounded up or
+    down at random: with less scatter than independent draws, and large classes lose some of their samples in each pass,
+    others every time. Samples with label 255 are never drawn.
+
+    Weigh either samples or losses (`ClassWeightHook`, `LogitAdjustedLoss`), not both.
+
+    Args:
+        dataset: A dataset with `labels`, the label of each sample (`ParcelSeriesDataset`).
+        scheme: See `class_weights`: 'effective_number', 'inverse' (all classes equally often) or 'inverse_sqrt'.
+        beta: See `class_weights`.
+        seed: Seed of the run. None takes one that all processes agree on.
+
+    Raises:
+        ValueError: If the dataset has no labels, or an option is out of range.
+    """
+
+    def __init__(
+        self, dataset: Sized, scheme: str = 'effective_number', beta: float = 0.999, seed: int | None = None
+    ) -> None:
+        super().__init__(dataset, seed=seed)
+        labels = _labels_of(dataset, type(self).__name__)
+        known = labels != 255
+        weights = class_weights(np.bincount(labels[known]), scheme, beta)
+        shares = np.where(known, weights[np.where(known, labels, 0)], 0)
+        self.expected = shares * (self.size / shares.sum())
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, epoch])
+        # Systematic sampling of a shuffled list: which samples are rounded up changes with every pass.
+        shuffled = rng.permutation(self.size)
+        ends = np.cumsum(self.expected[shuffled])
+        drawn = np.searchsorted(ends, (rng.random() + np.arange(self.size)) * (ends[-1] / self.size), side='right')
+        return rng.permutation(shuffled[np.minimum(drawn, self.size - 1)])
+
+
+def _labels_of(dataset: Sized, sampler: str) -> np.ndarray:
+    labels = np.asarray(getattr(dataset, 'labels', None))
+    # Of a dataset of label maps this is something else.
+    if labels.ndim != 1 or not (labels != 255).any():
+        raise ValueError(
+            f'{sampler} needs a dataset with labels, {type(dataset).__name__} of {len(dataset)} samples '
+            'has none (with_labels=True?).'
+        )
+    return labels
 
 
 def batches_of_similar_size(

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 from mmengine.logging import print_log
@@ -15,16 +15,29 @@ from mmseg.registry import DATASETS
 from .base import Sensor, resolve_season_start
 from .errors import DataError
 from .parcel_dataset import ParcelSeriesDataset
-from .parcel_store import ArrayParcels
+from .parcel_store import ArrayParcels, ParcelStore
 from .timematch_classes import palette_of
 
 COLUMNS = dict(
-    id='id', date='date', day_of_year='doy', year='year', label='label', classes='classes', values='x', series_label='y'
+    id='id',
+    date='date',
+    day_of_year='doy',
+    year='year',
+    label='label',
+    classes='classes',
+    values='x',
+    series_label='y',
+    bands='bands',
+    offset='offset',
 )
 """Names of columns (CSV, Parquet) and arrays (npz) where no others are given.
 
-Columns: id, date or day_of_year with year, label. Arrays: values, date or day_of_year with year, series_label, classes.
+Columns: id, date or day_of_year with year, label. Arrays: values, date or day_of_year with year, series_label, classes,
+bands (names), offset (where each series of a ragged table begins).
 """
+
+Missing = Literal['mask', 'interpolate']
+"""What becomes of a date on which a band has no value: it is not valid, or the band is interpolated."""
 
 
 class SeriesTable:
@@ -34,12 +47,18 @@ class SeriesTable:
         path: the file.
         ids: N names.
         bands: C names.
-        values: (N,T,C) float32, 0 where missing.
+        values: (N,T,C) float32, 0 where a date does not exist, NaN where the series has no value of a band at all.
         days: days since 1970-01-01, (N,T) int32; a series' last day repeated beyond its end.
-        exists: dates on which all bands have a value, (N,T) bool.
-        labels: N texts; None without labels.
+        exists: (N,T) bool. Dates on which all bands have a value; if missing ones are interpolated, all dates of the
+            file on which any band has one, then.
+        labels: N texts, '' for a series without; None without labels.
         classes: class names in the order of the file; None where the file has no list.
         columns: further properties of the series by name, (N,) each.
+
+    Args:
+        values: NaN where missing.
+        lengths: number of dates of each series, (N,); None if all have T.
+        missing: see `Missing`.
     """
 
     def __init__(
@@ -52,46 +71,113 @@ class SeriesTable:
         labels: list[str] | None,
         classes: list[str] | None,
         columns: dict[str, np.ndarray],
+        lengths: np.ndarray | None = None,
+        missing: Missing = 'mask',
     ) -> None:
         self.path, self.ids, self.bands, self.labels = path, ids, tuple(bands), labels
         self.classes, self.columns = classes, columns
-        self.exists = np.isfinite(values).all(axis=2)
+        if missing == 'interpolate':
+            inside = np.arange(days.shape[1]) < (days.shape[1] if lengths is None else lengths[:, None])
+            values = interpolate_missing(values, days)
+            self.exists = np.isfinite(values).any(axis=2) & inside
+        else:
+            self.exists = np.isfinite(values).all(axis=2)
         self.values = np.where(self.exists[..., None], values, 0).astype(np.float32)
         self.days = days.astype(np.int32)
 
 
-def read_series_table(path: str | Path, bands: Sequence[str] | None = None, **columns: str | None) -> SeriesTable:
+def interpolate_missing(values: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Fill the missing values of each series and band linearly in time; before the first and after the last value, that
+    value is held.
+
+    Args:
+        values: (N,T,C) floats, NaN where missing.
+        days: (N,T), ascending.
+
+    Returns:
+        (N,T,C); still NaN where a series has no value of a band at all.
+    """
+    filled = values.copy()
+    known = np.isfinite(values)
+    for series, band in np.argwhere(known.any(axis=1) & ~known.all(axis=1)):
+        gaps = ~known[series, :, band]
+        there = known[series, :, band]
+        filled[series, gaps, band] = np.interp(
+            days[series, gaps], days[series, there], values[series, there, band].astype(np.float64)
+        )
+    return filled
+
+
+class _Reading(NamedTuple):
+    """How a table is to be read; see `read_series_table`."""
+
+    names: Mapping[str, str | None]
+    bands: tuple[str, ...] | None
+    year: int | None
+    regular_dates: Mapping[str, Any] | None
+    missing_value: float | None
+    missing: Missing
+
+
+def read_series_table(
+    path: str | Path,
+    bands: Sequence[str] | None = None,
+    *,
+    year: int | None = None,
+    regular_dates: Mapping[str, Any] | None = None,
+    missing_value: float | None = None,
+    missing: Missing = 'mask',
+    **columns: str | None,
+) -> SeriesTable:
     """Read a table of series.
 
     CSV and Parquet: one row for each series and date, with columns for the series' id, for the date (`date` as
     YYYY-MM-DD or YYYYMMDD, or `day_of_year` from 1 with `year`), for each band, and where known for the label and
     further properties; a column that changes within a series is none. Numpy's npz (no pickle): `values` (N,T,C) or
     (N,T), `date` or `day_of_year` (T,) or (N,T), `year` (N,) with the latter, `series_label` (N,) numbers or texts,
-    `classes` (K,) their names; all other arrays of length N are properties.
+    `classes` (K,) their names, `bands` (C,) names; all other arrays of length N are properties. Series of different
+    lengths stand one behind the other: `values` (P,C) or (P,), dates (P,), and `offset` (N+1,), series i being rows
+    offset[i] to offset[i+1].
 
     Args:
         path: .csv, .parquet or .npz.
-        bands: names of the bands: columns of a table; of npz the names of its C bands. None takes all other columns
-            of numbers that change in time, or value_0 … in npz.
+        bands: names of the bands: columns of a table; of npz which of the bands that it names, or, where it names none,
+            the names of all C. None takes all other columns of numbers that change in time, or all bands of npz,
+            which are called value_0 … where it names none.
+        year: of all series, where the table has days of the year but no year.
+        regular_dates: `dict(start='2006-01-01', step=8)`, for npz without dates: the first date, and days from each to
+            the next.
+        missing_value: number that stands for a missing value, beside NaN.
+        missing: see `Missing`.
         **columns: names of columns or arrays where they differ from `COLUMNS`; None for one that is not there.
 
     Returns:
         The table; series keep the order in which they first occur.
 
     Raises:
-        DataError: if the file or a column is missing, dates cannot be read, or shapes do not go together.
+        DataError: if the file, a column or a band is missing, dates cannot be read, or shapes do not go together.
+        ValueError: if an option is none.
     """
     path = Path(path)
+    if missing not in get_args(Missing):
+        raise ValueError(f'missing must be one of {get_args(Missing)}, got {missing!r}')
     unknown = set(columns) - set(COLUMNS)
     if unknown:
         raise ValueError(f'no columns {sorted(unknown)} are known; there are {sorted(COLUMNS)}')
-    names = {**COLUMNS, **columns}
+    reading = _Reading(
+        {**COLUMNS, **columns},
+        None if bands is None else tuple(bands),
+        year,
+        regular_dates,
+        missing_value,
+        missing,
+    )
     if not path.is_file():
         raise DataError('the table is missing', path=path, hint='Correct the path.')
     try:
         if path.suffix == '.npz':
-            return _read_arrays(path, bands, names)
-        return _read_rows(path, _read_columns(path), bands, names)
+            return _read_arrays(path, reading)
+        return _read_rows(path, _read_columns(path), reading)
     except DataError:
         raise
     # numpy, zip and arrow have errors of their own for damaged files.
@@ -101,24 +187,75 @@ def read_series_table(path: str | Path, bands: Sequence[str] | None = None, **co
         ) from error
 
 
-def _read_arrays(path: Path, bands: Sequence[str] | None, names: Mapping[str, str | None]) -> SeriesTable:
+def _read_arrays(path: Path, reading: _Reading) -> SeriesTable:
+    names = reading.names
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    values = _column(arrays, names['values'], path)
-    values = values[..., None] if values.ndim == 2 else values
-    if values.ndim != 3:
-        raise DataError(f'{names["values"]} must be (N,T) or (N,T,C), found {values.shape}', path=path, hint=_SHAPES)
-    count, dates, channels = values.shape
-    bands = tuple(bands) if bands is not None else tuple(f'value_{number}' for number in range(channels))
-    if len(bands) != channels:
-        raise DataError(f'{len(bands)} bands are named, the file has {channels}', path=path, hint='Name all of them.')
+    values = _with_gaps(_column(arrays, names['values'], path), reading.missing_value)
+    offset = arrays.get(names['offset'] or '')
+    ragged = offset is not None
+    values = values[..., None] if values.ndim == (1 if ragged else 2) else values
+    if values.ndim != (2 if ragged else 3):
+        expected = '(P,) or (P,C) where there are offsets' if ragged else '(N,T) or (N,T,C)'
+        raise DataError(f'{names["values"]} must be {expected}, found {values.shape}', path=path, hint=_SHAPES)
+    values, bands = _choose_bands(values, _texts(arrays, names['bands']), reading.bands, path)
+    lengths = None
+    if offset is not None:
+        lengths = _ragged_lengths(offset, len(values), path)
+        days = _array_days(arrays, reading, (len(values),), path, lengths)
+        series = np.repeat(np.arange(len(lengths)), lengths)
+        order = np.lexsort((days, series))
+        _refuse_repeated(series, series[order], days[order], path)
+        values, days = _fill(series, days[order], values[order])
+    else:
+        days = _array_days(arrays, reading, values.shape[:2], path)
+    count = len(values)
     classes = _texts(arrays, names['classes'])
     labels = _array_labels(arrays, names['series_label'], classes, count, path)
-    days = _array_days(arrays, names, (count, dates), path)
     ids = _texts(arrays, names['id']) or [str(number) for number in range(count)]
-    held = {names['values'], names['classes'], names['series_label'], names['date'], names['day_of_year']}
+    if len(ids) != count:
+        raise DataError(f'{len(ids)} ids for {count} series', path=path, hint=_SHAPES)
+    held = {names[name] for name in ('values', 'classes', 'series_label', 'date', 'day_of_year', 'bands', 'offset')}
     others = {key: array for key, array in arrays.items() if key not in held and array.shape == (count,)}
-    return SeriesTable(path, ids, bands, values, days, labels, classes, others)
+    return SeriesTable(path, ids, bands, values, days, labels, classes, others, lengths, reading.missing)
+
+
+def _with_gaps(values: np.ndarray, missing_value: float | None) -> np.ndarray:
+    """Values as floats, NaN for the number that stands for a missing one."""
+    floats = values.astype(np.float64 if values.dtype == np.float64 else np.float32)
+    return floats if missing_value is None else np.where(values == missing_value, np.nan, floats)
+
+
+def _choose_bands(
+    values: np.ndarray, held: list[str] | None, wanted: tuple[str, ...] | None, path: Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The wanted bands of (..., C) in their order, and their names."""
+    channels = values.shape[-1]
+    if held is None:
+        names = wanted if wanted is not None else tuple(f'value_{number}' for number in range(channels))
+        if len(names) != channels:
+            raise DataError(f'{len(names)} bands are named, the file has {channels}', path=path, hint='Name all bands.')
+        return values, names
+    if len(held) != channels:
+        raise DataError(f'{len(held)} names for {channels} bands', path=path, hint=_SHAPES)
+    if wanted is None or wanted == tuple(held):
+        return values, tuple(held)
+    absent = [band for band in wanted if band not in held]
+    if absent:
+        raise DataError(f'there is no band {absent}; there are {held}', path=path, hint='Correct bands, or the table.')
+    return values[..., [held.index(band) for band in wanted]], wanted
+
+
+def _ragged_lengths(offset: np.ndarray, rows: int, path: Path) -> np.ndarray:
+    """Number of dates of each series, from where they begin (N+1,)."""
+    lengths = np.diff(offset.astype(np.int64)) if offset.ndim == 1 else np.zeros(0, np.int64)
+    if not len(lengths) or offset[0] != 0 or offset[-1] != rows or (lengths < 1).any():
+        raise DataError(
+            f'offset must rise from 0 to {rows}, the number of rows, with one date at least in each series',
+            path=path,
+            hint=_SHAPES,
+        )
+    return lengths
 
 
 def _texts(arrays: Mapping[str, np.ndarray], name: str | None) -> list[str] | None:
@@ -135,7 +272,7 @@ def _array_labels(
     if labels.shape != (count,):
         raise DataError(f'{name} must hold {count} labels, found {labels.shape}', path=path, hint=_SHAPES)
     if labels.dtype.kind not in 'iu' or classes is None:
-        return [str(label) for label in labels]
+        return _label_texts(labels)
     outside = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(outside):
         raise DataError(
@@ -148,19 +285,53 @@ def _array_labels(
 
 
 def _array_days(
-    arrays: Mapping[str, np.ndarray], names: Mapping[str, str | None], shape: tuple[int, int], path: Path
+    arrays: Mapping[str, np.ndarray],
+    reading: _Reading,
+    shape: tuple[int, ...],
+    path: Path,
+    lengths: np.ndarray | None = None,
 ) -> np.ndarray:
+    """Days of series (N,T), or of the rows (P,) of ragged ones, which have `lengths`."""
+    names = reading.names
     if (dates := arrays.get(names['date'] or '')) is not None:
-        days = np.array([_day(date, path) for date in dates.ravel().tolist()]).reshape(dates.shape)
+        texts, position = np.unique(dates, return_inverse=True)
+        days = np.array([_day(date, path) for date in texts.tolist()])[position].reshape(dates.shape)
+    elif names['day_of_year'] in arrays:
+        days = arrays[names['day_of_year'] or ''].astype(np.int64)
+        starts = _new_years(arrays, reading, path)
+        if lengths is not None and starts.shape == lengths.shape:
+            starts = np.repeat(starts, lengths)
+        elif lengths is None and starts.ndim == 1:
+            starts = starts[:, None]
+        days = starts + days - 1
     else:
-        days = _column(arrays, names['day_of_year'], path).astype(np.int64)
-        years = _column(arrays, names['year'], path)
-        starts = np.array([_new_year(year, path) for year in years.ravel().tolist()]).reshape(years.shape)
-        days = (starts[:, None] if starts.ndim == 1 else starts) + days - 1
+        days = _regular_days(reading, shape, path, lengths)
     try:
         return np.broadcast_to(days, shape)
     except ValueError as error:
         raise DataError(f'the dates are {days.shape}, the series {shape}', path=path, hint=_SHAPES) from error
+
+
+def _new_years(arrays: Mapping[str, np.ndarray], reading: _Reading, path: Path) -> np.ndarray:
+    """Day number of 1 January of the years that the table names, or of the one year that is given."""
+    if reading.names['year'] not in arrays and reading.year is not None:
+        return np.array(_new_year(reading.year, path))
+    years = _column(arrays, reading.names['year'], path)
+    return np.array([_new_year(year, path) for year in years.ravel().tolist()]).reshape(years.shape)
+
+
+def _regular_days(reading: _Reading, shape: tuple[int, ...], path: Path, lengths: np.ndarray | None) -> np.ndarray:
+    """Days at the regular distance that is given, (T,), or (P,) for the rows of ragged series."""
+    if reading.regular_dates is None:
+        names = reading.names
+        raise DataError(
+            f'there is no array {names["date"]!r} and no {names["day_of_year"]!r}',
+            path=path,
+            hint="Say how they are called (columns=dict(date=…)), or regular_dates=dict(start='2006-01-01', step=8) "
+            'if the dates are not known.',
+        )
+    number = np.arange(shape[-1]) if lengths is None else np.concatenate([np.arange(length) for length in lengths])
+    return _day(reading.regular_dates['start'], path) + int(reading.regular_dates['step']) * number
 
 
 _SHAPES = 'See read_series_table for what the file must hold.'
@@ -207,14 +378,13 @@ def _read_columns(path: Path) -> dict[str, np.ndarray]:
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
-def _read_rows(
-    path: Path, columns: dict[str, np.ndarray], bands: Sequence[str] | None, names: Mapping[str, str | None]
-) -> SeriesTable:
+def _read_rows(path: Path, columns: dict[str, np.ndarray], reading: _Reading) -> SeriesTable:
     """Bring rows (series, date) to series."""
+    names, bands = reading.names, reading.bands
     keys = np.array([str(key) for key in _column(columns, names['id'], path).tolist()])
     if len(keys) == 0:
         raise DataError('the table has no row', path=path, hint='Write the file again.')
-    days = _row_days(columns, names, path)
+    days = _row_days(columns, reading, path)
     _, first, series = np.unique(keys, return_index=True, return_inverse=True)
     # Numbered by their first row rather than by name.
     rank = np.empty(len(first), np.int64)
@@ -224,19 +394,23 @@ def _read_rows(
     labels = _row_labels(columns, names['label'], changes, keys, first, path)
     held = {names[name] for name in ('id', 'date', 'day_of_year', 'year', 'label')}
     if bands is None:
-        bands = [
+        bands = tuple(
             name
             for name, column in columns.items()
-            if name not in held and column.dtype.kind == 'f' and changes[name].any()
-        ]
+            if name not in held and column.dtype.kind in 'iuf' and changes[name].any()
+        )
     if not bands:
         raise DataError('no column of numbers changes in time', path=path, hint='Name the bands.')
     order = np.lexsort((days, series))
     _refuse_repeated(keys[order], series[order], days[order], path)
     chosen = np.stack([np.asarray(_column(columns, band, path), np.float64)[order] for band in bands], axis=1)
+    chosen = _with_gaps(chosen, reading.missing_value)
     values, table_days = _fill(series[order], days[order], chosen)
     others = {name: column[first] for name, column in columns.items() if name not in bands and not changes[name].any()}
-    return SeriesTable(path, keys[first].tolist(), bands, values, table_days, labels, None, others)
+    lengths = np.bincount(series)
+    return SeriesTable(
+        path, keys[first].tolist(), bands, values, table_days, labels, None, others, lengths, reading.missing
+    )
 
 
 def _changes(column: np.ndarray, first: np.ndarray, series: np.ndarray) -> np.ndarray:
@@ -264,7 +438,17 @@ def _row_labels(
             sample_id=str(keys[row]),
             hint='A series has one label: divide it, or correct the table.',
         )
-    return [str(label) for label in columns[name][first].tolist()]
+    return _label_texts(columns[name][first])
+
+
+def _label_texts(labels: np.ndarray) -> list[str]:
+    """Labels as texts, '' where there is none; whole numbers without a decimal point, also where a gap made the column
+    one of floats."""
+    whole = labels.dtype.kind == 'f' and all(value.is_integer() for value in labels[np.isfinite(labels)].tolist())
+    return [
+        '' if label is None or label != label else str(int(label)) if whole else str(label).strip()
+        for label in labels.tolist()
+    ]
 
 
 def _fill(series: np.ndarray, days: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -279,12 +463,16 @@ def _fill(series: np.ndarray, days: np.ndarray, rows: np.ndarray) -> tuple[np.nd
     return values, table_days
 
 
-def _row_days(columns: Mapping[str, np.ndarray], names: Mapping[str, str | None], path: Path) -> np.ndarray:
+def _row_days(columns: Mapping[str, np.ndarray], reading: _Reading, path: Path) -> np.ndarray:
+    names = reading.names
     if (dates := columns.get(names['date'] or '')) is not None:
         if dates.dtype.kind == 'M':
             return dates.astype('datetime64[D]').astype(np.int64)
         return np.array([_day(date, path) for date in dates.tolist()], np.int64)
-    doy, year = (_column(columns, names[name], path) for name in ('day_of_year', 'year'))
+    doy = _column(columns, names['day_of_year'], path)
+    if names['year'] not in columns and reading.year is not None:
+        return _new_year(reading.year, path) + doy.astype(np.int64) - 1
+    year = _column(columns, names['year'], path)
     starts = {value: _new_year(value, path) for value in set(year.tolist())}
     return np.array([starts[value] for value in year.tolist()], np.int64) + doy.astype(np.int64) - 1
 
@@ -305,8 +493,10 @@ def _refuse_repeated(keys: np.ndarray, series: np.ndarray, days: np.ndarray, pat
 class SeriesTableDataset(ParcelSeriesDataset):
     """Series of single fields or pixels out of one table (npz, Parquet or CSV; see :func:`read_series_table`).
 
-    A sample is a series of one pixel: values (T,C,1,1) float32. Dates on which a band is missing are not valid. Which
-    series belong to the dataset is said by conditions on columns: `where=dict(region='Fergana', split=('train',))`.
+    A sample is a series of one pixel: values (T,C,1,1) float32. Dates on which a band is missing are not valid, or
+    (`missing='interpolate'`) the band is interpolated; a band that a series lacks altogether is NaN then, which
+    `SeriesDataPreprocessor(nan_is_mean=True)` takes for the band's mean. Which series belong to the dataset is said by
+    conditions on columns: `where=dict(region='Fergana', split=('train',))`.
 
     Args:
         data_root: folder of the table.
@@ -315,6 +505,9 @@ class SeriesTableDataset(ParcelSeriesDataset):
         unit: unit of the values.
         bands: names of the bands; see :func:`read_series_table`.
         columns: names of columns where they differ from `COLUMNS`.
+        year, regular_dates, missing_value, missing: see :func:`read_series_table`.
+        static: further sensors made of columns with one number for each series: `dict(terrain=('elevation',
+            'slope'))`.
         where: column to the value, or values, that a series must have.
         classes: classes that are told apart, in their order; None for those of the file (a table without a list: all
             labels that occur in it, in alphabetical order), so that all parts of a table have the same.
@@ -338,6 +531,11 @@ class SeriesTableDataset(ParcelSeriesDataset):
         unit: str = '1',
         bands: Sequence[str] | None = None,
         columns: Mapping[str, str | None] | None = None,
+        year: int | None = None,
+        regular_dates: Mapping[str, Any] | None = None,
+        missing_value: float | None = None,
+        missing: Missing = 'mask',
+        static: Mapping[str, Sequence[str]] | None = None,
         where: Mapping[str, Any] | None = None,
         classes: Sequence[str] | None = None,
         unlisted: str = 'drop',
@@ -345,18 +543,29 @@ class SeriesTableDataset(ParcelSeriesDataset):
     ) -> None:
         if unlisted not in ('drop', 'ignore'):
             raise ValueError(f"unlisted must be 'drop' or 'ignore', got {unlisted!r}")
-        self.table = read_series_table(Path(data_root) / table, bands, **(columns or {}))
+        self.table = read_series_table(
+            Path(data_root) / table,
+            bands,
+            year=year,
+            regular_dates=regular_dates,
+            missing_value=missing_value,
+            missing=missing,
+            **(columns or {}),
+        )
         self.where, self.chosen_classes, self.unlisted = dict(where or {}), classes, unlisted
         # What a table holds is known when it is read: sensor and bands are those of this dataset, not of its class.
         self.SENSOR = sensor
+        columns_of = {name: tuple(held) for name, held in (static or {}).items()}
         self.SENSORS = {sensor: Sensor(self.table.bands, unit)}  # type: ignore[misc]
-        super().__init__(data_root, sensors=(sensor,), **kwargs)
+        self.SENSORS.update({name: Sensor(held, '1') for name, held in columns_of.items()})
+        self._static = {name: self._numbers(held) for name, held in columns_of.items()}
+        super().__init__(data_root, sensors=(sensor, *columns_of), **kwargs)
 
-    def open_store(self) -> None:
+    def open_stores(self) -> dict[str, ParcelStore]:
         """Bring the table's series into a store, and find the classes."""
         offsets = np.arange(len(self.table.ids) + 1)
-        self.store = ArrayParcels(self.table.values, offsets, self.table.days, self.table.exists, self.table.path)
-        classes = self.chosen_classes or self.table.classes or sorted(set(self.table.labels or ()))
+        store = ArrayParcels(self.table.values, offsets, self.table.days, self.table.exists, self.table.path)
+        classes = self.chosen_classes or self.table.classes or sorted({*(self.table.labels or ())} - {''})
         if self.chosen_classes is not None:
             known = {*(self.table.classes or ()), *(self.table.labels or ())}
             unknown = [name for name in self.chosen_classes if known and name not in known]
@@ -364,6 +573,19 @@ class SeriesTableDataset(ParcelSeriesDataset):
                 raise ValueError(f'{self.table.path}: no class {unknown}; there are {sorted(known)}')
         self._metainfo['classes'] = tuple(classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in palette_of(classes)])
+        return {self.SENSOR: store}
+
+    def _numbers(self, names: Sequence[str]) -> np.ndarray:
+        """Columns of numbers side by side, (N,C) float32."""
+        columns = [_column(self.table.columns, name, self.table.path) for name in names]
+        texts = [name for name, column in zip(names, columns, strict=True) if column.dtype.kind not in 'fiub']
+        if texts:
+            raise DataError(f'columns {texts} hold no numbers', path=self.table.path, hint='Choose others for static.')
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def static_values(self, sensor: str, parcels: np.ndarray) -> np.ndarray:
+        """See :class:`ParcelSeriesDataset`."""
+        return self._static[sensor][parcels]
 
     def load_data_list(self) -> list[dict]:
         """Entries of the chosen series, in the order of the table."""
@@ -372,7 +594,8 @@ class SeriesTableDataset(ParcelSeriesDataset):
         labels = [None if table.labels is None else table.labels[series] for series in chosen]
         entries, dropped = [], Counter()  # type: ignore[var-annotated]
         for series, label in zip(chosen, labels, strict=True):
-            if label is not None and label not in classes:
+            # A series without a label has label 255 rather than a class of its own.
+            if label and label not in classes:
                 dropped[label] += 1
                 if self.unlisted == 'drop':
                     continue
@@ -414,11 +637,14 @@ class SeriesTableDataset(ParcelSeriesDataset):
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
         """Mean and standard deviation of the chosen series' observed values, per band."""
         chosen = self._condition()
-        values = self.table.values[chosen][self.table.exists[chosen]].astype(np.float64)
-        if len(values) < 2:
-            return {}
-        order = self._band_positions(self.SENSOR)
-        std = values.std(axis=0, ddof=1)
-        return {
-            self.SENSOR: dict(mean=values.mean(axis=0)[order].tolist(), std=np.where(std > 0, std, 1.0)[order].tolist())
-        }
+        tables = {self.SENSOR: self.table.values[chosen][self.table.exists[chosen]]}
+        tables |= {sensor: values[chosen] for sensor, values in self._static.items()}
+        statistics = {}
+        for sensor, values in tables.items():
+            # A band without any value, or of one constant, has no spread to divide by.
+            if (np.isfinite(values).sum(axis=0) < 2).any():
+                continue
+            order, values = self._band_positions(sensor), values.astype(np.float64)
+            mean, std = np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1)
+            statistics[sensor] = dict(mean=mean[order].tolist(), std=np.where(std > 0, std, 1.0)[order].tolist())
+        return statistics

@@ -19,14 +19,15 @@ from mmseg.registry import DATASETS
 
 from .base import Sensor, resolve_season_start
 from .errors import DataError
-from .packed_parcels import PackedParcels, is_packed
+from .packed_parcels import PackedParcels, is_packed, packed_sensor, refuse_stale
 from .parcel_dataset import ParcelSeriesDataset
-from .parcel_store import DomainTable, read_domain_metadata
+from .parcel_store import DomainTable, ParcelStore, read_domain_metadata
 from .timematch_classes import (
     CLASS_TABLES,
     UNKNOWN,
     ClassTable,
     class_names,
+    code_text,
     label_codes,
     palette_of,
     read_class_table,
@@ -183,6 +184,7 @@ class TimeMatchDataset(ParcelSeriesDataset):
         's2': Sensor(BANDS, 'digital numbers, reflectance x 10000'),
         'geometry': Sensor(('perimeter', 'area', 'perimeter/area', 'cover'), 'm, m², 1/m, share'),
     }
+    CODE_LIST = 'timematch'
 
     def __init__(
         self,
@@ -222,6 +224,10 @@ class TimeMatchDataset(ParcelSeriesDataset):
         self.class_tables = dict(class_tables or {})
         self.combine_seasons, self.label_seasons_apart = combine_seasons, label_seasons_apart
         self.storage, self.shuffle_source_twice = storage, shuffle_source_twice
+        if (held := self._packed_sensor(data_root)) is not None:
+            # A store of own data has its own bands: they are those of this dataset, not of its class.
+            self.SENSORS = {**self.SENSORS, 's2': held}  # type: ignore[misc]
+        self.table: DomainTable  # what is known of the domain's parcels without reading a pixel
         super().__init__(data_root, **kwargs)
 
     @property
@@ -229,23 +235,20 @@ class TimeMatchDataset(ParcelSeriesDataset):
         """Name of the domain that this dataset reads."""
         return self.target if self.role == 'target' and self.target is not None else self.source
 
-    def open_store(self) -> None:
+    def open_stores(self) -> dict[str, ParcelStore]:
         """Open the domain's parcels, and choose the classes by the source's."""
         folder = domain_folder(self.data_root, self.domain)
-        self.store = self._open_parcels(folder)
+        store = self._open_parcels(folder)
+        self.table = store.table
         source_table = self.table if self._is_source else self._read_table(domain_folder(self.data_root, self.source))
         self._sizes = {self.source: len(source_table)}
         if self.target is not None and self.target != self.source:
             other = self.table if self.role == 'target' else self._read_table(self._target_folder())
             self._sizes[self.target] = len(other)
-        classes = self.chosen_classes or self._choose_classes(source_table)
+        classes = self._checked_classes() if self.chosen_classes else self._choose_classes(source_table)
         self._metainfo['classes'] = tuple(classes)
         self._metainfo.setdefault('palette', [list(colour) for colour in palette_of(classes)])
-
-    @property
-    def table(self) -> DomainTable:
-        """What is known of the domain's parcels without reading a pixel."""
-        return self.store.table  # type: ignore[attr-defined]
+        return {self.SENSOR: store}
 
     @property
     def _is_source(self) -> bool:
@@ -258,14 +261,25 @@ class TimeMatchDataset(ParcelSeriesDataset):
     def _use_packed(self, folder: Path) -> bool:
         return self.storage == 'packed' or (self.storage == 'auto' and is_packed(folder))
 
+    @property
+    def _bands(self) -> int:
+        return len(self.SENSORS['s2'].bands)
+
+    def _packed_sensor(self, data_root: str) -> Sensor | None:
+        """Bands and unit of the domain's packed store where they are others than the published."""
+        folder = Path(data_root) / DOMAINS.get(self.domain, self.domain)
+        return packed_sensor(folder) if self.storage != 'zarr' and is_packed(folder) else None
+
     def _open_parcels(self, folder: Path) -> ZarrParcels | PackedParcels:
         if self._use_packed(folder):
-            return PackedParcels(folder, len(BANDS))
-        return ZarrParcels(folder, self._read_table(folder), len(BANDS))
+            packed = PackedParcels(folder, self._bands)
+            refuse_stale(packed)
+            return packed
+        return ZarrParcels(folder, self._read_table(folder), self._bands)
 
     def _read_table(self, folder: Path) -> DomainTable:
         if self._use_packed(folder):
-            return PackedParcels(folder, len(BANDS)).table
+            return PackedParcels(folder, self._bands).table
         return read_domain_metadata(folder / 'meta' / 'metadata.pkl')
 
     def _class_table(self, domain: str) -> ClassTable:
@@ -278,6 +292,15 @@ class TimeMatchDataset(ParcelSeriesDataset):
                 hint='Give one by class_tables={country: {class: [codes]}}.',
             )
         return read_class_table(table) if isinstance(table, str | Path) else table
+
+    def _checked_classes(self) -> list[str]:
+        chosen = list(self.chosen_classes or ())
+        # Without labels the classes are those of a checkpoint, and the domain's country may have no table.
+        if self.with_labels:
+            known = [*class_names(self._class_table(self.source), self.combine_seasons), UNKNOWN]
+            if missing := [name for name in chosen if name not in known]:
+                raise ValueError(f'classes: the class table of {self.source} has no {missing}; it has {known}')
+        return chosen
 
     def _choose_classes(self, table: DomainTable) -> list[str]:
         country = self._class_table(self.source)
@@ -343,17 +366,22 @@ class TimeMatchDataset(ParcelSeriesDataset):
         names = label_codes(self.table.codes, self._class_table(self.domain), combine)
         other = classes.index(UNKNOWN) if UNKNOWN in classes else 255
         self._report_others(Counter(name for name in names if name not in classes), other)
-        return [classes.index(name) if name in classes else other for name in names]
+        # A parcel without a code is not one of another crop: nothing is known of it.
+        nameless = [code_text(code) in ('', 'nan', 'None') for code in self.table.codes]
+        return [
+            255 if missing else classes.index(name) if name in classes else other
+            for name, missing in zip(names, nameless, strict=True)
+        ]
 
     def _report_others(self, others: Counter, label: int) -> None:
         """Say which crops of this domain the classes do not tell apart."""
         if not others or not self.with_labels:
             return
         listed = ', '.join(f'{name} ({count})' for name, count in others.most_common())
+        cause = 'were not chosen' if self.chosen_classes else f'the source {self.source} does not have often enough'
         meaning = f'count as {UNKNOWN!r}' if label != 255 else 'are neither trained nor scored'
         print_log(
-            f'{self.domain}: parcels of classes that the source {self.source} does not have often enough {meaning}: '
-            f'{listed}',
+            f'{self.domain}: parcels of classes that {cause} {meaning}: {listed}',
             'current',
             logging.INFO,
         )

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 UNKNOWN = 'unknown'
 """Class of every code that no table has, and of crops that a run does not tell apart."""
 
@@ -109,7 +111,7 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     'sunflowers': (255, 160, 24),
     UNKNOWN: (90, 90, 98),
 }
-"""Colours of the classes; others get one of :data:`MORE_COLOURS` in turn."""
+"""Colours of the classes; see :func:`palette_of` for others."""
 
 MORE_COLOURS = ((214, 58, 116), (112, 44, 110), (140, 86, 70), (20, 90, 60), (238, 130, 170), (166, 60, 40))
 
@@ -206,6 +208,34 @@ def select_classes(names: Sequence[str], candidates: Sequence[str], min_parcels:
 
 
 def palette_of(classes: Sequence[str]) -> list[tuple[int, int, int]]:
-    """A colour for each class."""
-    others = iter(range(len(classes)))
-    return [PALETTE[name] if name in PALETTE else MORE_COLOURS[next(others) % len(MORE_COLOURS)] for name in classes]
+    """A colour for each class, no two alike.
+
+    Names of crops in :data:`PALETTE` have theirs, however they are written ('Winter barley', 'winter_barley'). Then
+    come :data:`MORE_COLOURS`, and as many others as needed, each as different as possible from those before.
+
+    Args:
+        classes: K names.
+
+    Returns:
+        K colours, 0 … 255.
+    """
+    chosen: dict[int, tuple[int, int, int]] = {}
+    for number, name in enumerate(classes):
+        colour = PALETTE.get(name.lower().replace(' ', '_'))
+        if colour is not None and colour not in chosen.values():
+            chosen[number] = colour
+    spare = list(MORE_COLOURS)
+    for number in range(len(classes)):
+        if number not in chosen:
+            chosen[number] = spare.pop(0) if spare else _most_different(list(chosen.values()))
+    return [chosen[number] for number in range(len(classes))]
+
+
+def _most_different(colours: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """The colour, neither nearly white nor nearly black, that is furthest from all of some."""
+    steps = np.arange(8, 256, 24)
+    lattice = np.stack(np.meshgrid(steps, steps, steps, indexing='ij'), -1).reshape(-1, 3)
+    lattice = lattice[(lattice.max(1) > 90) & (lattice.sum(1) < 640)]
+    distance = np.linalg.norm(lattice[:, None] - np.array(colours), axis=2).min(1)
+    red, green, blue = lattice[distance.argmax()].tolist()
+    return red, green, blue

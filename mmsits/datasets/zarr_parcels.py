@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError
-from .parcel_store import DomainTable, ParcelStore
+from .packed_parcels import DomainParcels
+from .parcel_store import DomainTable
 
 
 def read_zarr(path: str | Path, sample_id: str | None = None) -> np.ndarray:
@@ -123,7 +124,7 @@ def _read_by_zarr(path: Path, sample_id: str | None) -> np.ndarray:
         ) from error
 
 
-class ZarrParcels(ParcelStore):
+class ZarrParcels(DomainParcels):
     """The parcels of a domain, `<folder>/data/<number>.zarr`, each (T, C, S).
 
     Args:

@@ -11,10 +11,13 @@ from mmsits.engine.checkpoint import (
     trust_checkpoints,
 )
 from mmsits.engine.config import load_config, prepare_config
+from mmsits.engine.ensemble import load_ensemble
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
 from mmsits.engine.files import AtomicLocalBackend, register_atomic_backend, write_atomically
 from mmsits.engine.hooks import (
     CheckpointContractHook,
+    ClassPriorHook,
+    ClassWeightHook,
     DatasetContractHook,
     MeanTeacherHook,
     PredictionDrawingHook,
@@ -34,6 +37,8 @@ __all__ = [
     'AtomicLocalBackend',
     'CheckpointContractHook',
     'CheckpointError',
+    'ClassPriorHook',
+    'ClassWeightHook',
     'ConfigError',
     'DatasetContractHook',
     'DiskWriteError',
@@ -48,6 +53,7 @@ __all__ = [
     'TemporalShiftHook',
     'find_resumable',
     'load_config',
+    'load_ensemble',
     'load_strictly',
     'prepare_config',
     'read_published_weights',

@@ -74,6 +74,12 @@ VARIABLES = frozenset(
         'source',
         'target',
         'min_parcels',
+        'samples',
+        'grid',
+        'labels',
+        'splits',
+        'window_size',
+        'cache',
         'dataset_type',
         'train_pipeline',
         'val_pipeline',
@@ -105,8 +111,23 @@ VARIABLES = frozenset(
         'evaluator',
     }
 )
-#: What is handed on from the top level to every dataset.
-HANDED_ON = ('data_root', 'fold', 'source', 'target', 'min_parcels')
+#: What is handed on from the top level to every dataset: which data, and, of a scene, how to read them.
+HANDED_ON = (
+    'data_root',
+    'fold',
+    'source',
+    'target',
+    'min_parcels',
+    'samples',
+    'sensors',
+    'grid',
+    'labels',
+    'classes',
+    'splits',
+    'window_size',
+    'season_start',
+    'cache',
+)
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -219,7 +240,9 @@ def _takes(dataset: Mapping[str, Any], key: str) -> bool:
 
 
 def constructor_arguments(cls: Any) -> list[str]:
-    """Names of the arguments that a class and those above it take."""
+    """Names of the arguments that a class and those above it take, or a function."""
+    if not inspect.isclass(cls):
+        return [name for name in inspect.signature(cls).parameters if name not in ('args', 'kwargs')]
     constructors = [vars(base)['__init__'] for base in getattr(cls, '__mro__', ()) if '__init__' in vars(base)]
     names = [name for constructor in constructors for name in inspect.signature(constructor).parameters]
     return [name for name in dict.fromkeys(names) if name not in ('self', 'args', 'kwargs')]

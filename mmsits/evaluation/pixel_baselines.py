@@ -1,7 +1,8 @@
-"""What a study must beat: classifiers of single pixels' series, on the same pixels and dates as the model.
+"""What a study must beat: classifiers of single series, on the same pixels or parcels and dates as the model.
 
-Each series is interpolated linearly to a regular grid of days within the season, from its valid dates only, and
-flattened to one feature vector: the usual way to hand an irregular series to a random forest (Inglada et al., 2015).
+Each series is interpolated linearly to one grid of days within the season, from its valid dates only, and flattened to
+one feature vector: the usual way to hand an irregular series to a random forest (Inglada et al., 2015). A parcel with
+one label is the mean over its pixels on each date.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from rich.progress import track
 
+from mmsits.datasets.transforms import interpolate_to_grid
+
 from .segmentation_metric import confusion_matrix
 
 IGNORED = 255
@@ -21,49 +24,13 @@ class PixelTable(NamedTuple):
     """Labelled pixels of a dataset.
 
     Attributes:
-        features: (n, F) float32, in the unit of the files; NaN for a pixel without any valid date.
+        features: (n, F) float32, in the unit of the files; NaN for a pixel without any valid date, and for a band
+            without any value.
         labels: (n,) int64.
     """
 
     features: np.ndarray
     labels: np.ndarray
-
-
-def interpolate_to_grid(values: np.ndarray, days: np.ndarray, valid: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Linear interpolation in time from valid dates; before the first and after the last one the nearest is held.
-
-    Args:
-        values: (T, C, P), observations of P pixels.
-        days: (T,), dates in ascending order.
-        valid: (T, P) or (T, 1) bool.
-        grid: (G,), days to interpolate to.
-
-    Returns:
-        (G, C, P) float32; NaN where a pixel has no valid date.
-    """
-    pixels = values.shape[2]
-    valid = np.broadcast_to(valid, (len(days), pixels))
-    index = np.arange(len(days))[:, None]
-    # Position of the last valid date up to each date, and of the first valid one from it on; -1 and T if there is none.
-    last = np.maximum.accumulate(np.where(valid, index, -1), axis=0)
-    following = np.minimum.accumulate(np.where(valid, index, len(days))[::-1], axis=0)[::-1]
-    last = np.concatenate([np.full((1, pixels), -1), last])
-    following = np.concatenate([following, np.full((1, pixels), len(days))])
-    position = np.searchsorted(days, grid, side='right')
-    before, after = last[position], following[position]
-    before, after = np.where(before < 0, after, before), np.where(after == len(days), before, after)
-    unseen = (before < 0) | (before == len(days))
-    before, after = np.where(unseen, 0, before), np.where(unseen, 0, after)
-    span = (days[after] - days[before]).astype(np.float32)
-    share = np.where(span > 0, (grid[:, None] - days[before]) / np.maximum(span, 1), 0).astype(np.float32)
-    start = _at(values, before)
-    filled = start + share[:, None] * (_at(values, after) - start)
-    return np.where(unseen[:, None], np.float32('nan'), filled)
-
-
-def _at(values: np.ndarray, dates: np.ndarray) -> np.ndarray:
-    # (T, C, P) and positions (G, P) -> (G, C, P): pixel p at its own date.
-    return np.take_along_axis(values, dates[:, None, :], axis=0).astype(np.float32)
 
 
 def season_grid(dataset: BaseDataset, step: int = 15) -> np.ndarray:
@@ -77,13 +44,32 @@ def season_grid(dataset: BaseDataset, step: int = 15) -> np.ndarray:
     return np.arange(min(int(d.min()) for d in observed), max(int(d.max()) for d in observed) + 1, step)
 
 
-def pixel_table(dataset: BaseDataset, grid: np.ndarray, max_pixels: int | None = None, seed: int = 0) -> PixelTable:
+def share_dates(dataset: BaseDataset, tolerance: int = 3) -> bool:
+    """Whether all samples of a dataset have the same days of the season, of one sensor (others may be static).
+
+    Args:
+        dataset: see `pixel_table`.
+        tolerance: days by which samples may differ; leap years shift dates by one.
+    """
+    days: list[np.ndarray] = []
+    for sample in (dataset[i] for i in range(len(dataset))):
+        dated = [series.days.numpy() for series in sample['inputs'].values() if len(series.days) > 1]
+        if len(dated) != 1 or (days and len(dated[0]) != len(days[0])):
+            return False
+        days.append(dated[0] - sample['metas']['season_start'])
+    return bool(days) and bool((np.ptp(days, axis=0) <= tolerance).all())
+
+
+def pixel_table(
+    dataset: BaseDataset, grid: np.ndarray | None, max_pixels: int | None = None, seed: int = 0
+) -> PixelTable:
     """The labelled pixels of a dataset as a table.
 
     Args:
         dataset: Any dataset of the library whose pipeline ends with `PackSeriesInputs` and neither crops nor drops
             dates at random.
-        grid: Days of the season to interpolate to, (G,).
+        grid: Days of the season to interpolate to, (G,); None for each sample's own dates, of which all have the same
+            number.
         max_pixels: At most so many labelled pixels, drawn at random and evenly over the samples. None: all.
         seed: Seed of that draw.
 
@@ -99,23 +85,34 @@ def pixel_table(dataset: BaseDataset, grid: np.ndarray, max_pixels: int | None =
         chosen = np.flatnonzero(target != IGNORED)
         if share is not None and len(chosen) > share:
             chosen = np.sort(rng.choice(chosen, share, replace=False))
-        features.append(_sample_features(sample, grid)[chosen])
+        rows = _sample_features(sample, grid, of_parcel=target.size == 1)
+        features.append(rows[chosen])
         labels.append(target[chosen].astype(np.int64))
     return PixelTable(np.concatenate(features), np.concatenate(labels))
 
 
-def _sample_features(sample: dict[str, Any], grid: np.ndarray) -> np.ndarray:
+def _sample_features(sample: dict[str, Any], grid: np.ndarray | None, of_parcel: bool) -> np.ndarray:
+    """Features of the pixels of a sample (P,F), or of all of them together (1,F)."""
     columns = []
     for series in sample['inputs'].values():
         values = series.values.numpy()
-        filled = interpolate_to_grid(
-            values.reshape(*values.shape[:2], -1),
-            series.days.numpy() - sample['metas']['season_start'],
-            series.valid.numpy().reshape(len(series.days), -1),
-            grid,
-        )
+        values = values.reshape(*values.shape[:2], -1)
+        valid = np.broadcast_to(series.valid.numpy().reshape(len(values), -1), (len(values), values.shape[2]))
+        if of_parcel and values.shape[2] > 1:
+            values, valid = _mean_over_pixels(values, valid)
+        # A sensor without time has one value per band, not one per day of the grid.
+        days = series.days.numpy() - sample['metas']['season_start']
+        filled = interpolate_to_grid(values, days, valid, days if grid is None or len(days) == 1 else grid)
         columns.append(filled.reshape(-1, filled.shape[-1]).T)
     return np.concatenate(columns, axis=1)
+
+
+def _mean_over_pixels(values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, C, P) and (T, P) -> the mean over the valid pixels of each date (T, C, 1), and (T, 1)."""
+    count = valid.sum(axis=1)
+    total = np.where(valid[:, None], values, 0).sum(axis=2, dtype=np.float64)
+    mean = total / np.maximum(count, 1)[:, None]
+    return mean.astype(np.float32)[..., None], (count > 0)[:, None]
 
 
 def majority_confusion(train: PixelTable, test: PixelTable, num_classes: int) -> np.ndarray:
@@ -145,3 +142,15 @@ def random_forest(trees: int = 300, seed: int = 0, jobs: int | None = None) -> A
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(n_estimators=trees, random_state=seed, n_jobs=jobs)
+
+
+def linear_model() -> Any:
+    """scikit-learn's logistic regression (C = 1) on standardised features; missing ones are the mean."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    # A feature without any value keeps its place, so that new data have as many.
+    filled = SimpleImputer(keep_empty_features=True)
+    return make_pipeline(filled, StandardScaler(), LogisticRegression(C=1.0, max_iter=3000))

@@ -12,10 +12,21 @@ from .backbones import (
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, MLPHead, UTAEHead
-from .losses import FocalMixtureLoss, SoftmaxFocalLoss
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, UTAEHead
+from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
 from .segmentors import TemporalEncoderDecoder
-from .temporal_encoders import LTAE, TAE, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
+from .temporal_encoders import (
+    LTAE,
+    TAE,
+    EncoderEnsemble,
+    SeriesGRU,
+    SeriesLSTM,
+    SeriesMLP,
+    SeriesTransformer,
+    TempCNN,
+    TemporalEncoder,
+    TimeMatchLTAE,
+)
 
 __all__ = [
     'ALDA',
@@ -30,6 +41,8 @@ __all__ = [
     'ConvRecurrentBackbone',
     'DomainAdaptor',
     'FPNConvLSTM',
+    'EncoderEnsemble',
+    'EnsembleHead',
     'FixMatch',
     'FocalMixtureLoss',
     'MLPHead',
@@ -38,6 +51,10 @@ __all__ = [
     'SLGT2Net',
     'SeriesDataPreprocessor',
     'SeriesGRU',
+    'SeriesLSTM',
+    'SeriesMLP',
+    'SeriesTransformer',
+    'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
     'TempCNN',
     'TemporalEncoder',

@@ -18,7 +18,14 @@ from mmsits.models.adaptation.alda import alda_terms
 from mmsits.models.adaptation.cdan import certainty_weights, entropy, multilinear_map, randomized_map
 from mmsits.models.adaptation.discriminators import ClassDiscriminator
 from mmsits.models.adaptation.jumbot import feature_cost, label_cost, unbalanced_sinkhorn
-from mmsits.models.adaptation.mmd import BANDWIDTHS, kernel_sum, kernel_variances, mmd_loss, pair_weights
+from mmsits.models.adaptation.mmd import (
+    BANDWIDTHS,
+    kernel_sum,
+    kernel_variances,
+    mmd_loss,
+    pair_weights,
+    squared_distances,
+)
 from mmsits.models.adaptation.shift_scores import ShiftStatistics, best_shift, score_shifts, share_divergence
 from mmsits.models.converters import convert_timematch, rename_timematch_key, timematch_options
 from mmsits.models.layers.gradient_reversal import GradientReversal, ramp
@@ -300,7 +307,7 @@ def check_mmd(golden: GoldenFile, compare: Comparer) -> None:
         compare(f'index_matrix_{name}', pair_weights(len(source), name == 'linear', source))
     both = torch.cat([source, target]).detach()
     compare('kernel_sum', kernel_sum(both))
-    compare('sigma_square', kernel_variances(both, BANDWIDTHS))
+    compare('sigma_square', kernel_variances(squared_distances(both), BANDWIDTHS))
 
 
 def _gradient(tensor: Tensor) -> Tensor:

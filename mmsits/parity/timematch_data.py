@@ -62,21 +62,21 @@ def _check_parcel(golden: GoldenFile, compare: Comparer, case: str) -> None:
     }
     batch = _open(given)
     if case == 'many':
-        batch.pixels = golden.arrays['out/drawn_pixels_many'][None]
-        batch.observed = np.ones(batch.pixels.shape, bool)
+        pixels = golden.arrays['out/drawn_pixels_many'][None]
+        batch.keep_pixels(pixels, np.ones(pixels.shape, bool))
     else:
         batch = SamplePixels(6).transform_batch(batch)
     chosen = np.searchsorted(given['positions'], expected['positions_t5'])
     shift = int(expected['positions_shifted'][0] - expected['positions_t5'][0])
     found = {'6': _arrays(batch)}
-    batch.keep_dates(chosen[None])
+    batch.sensors['s2'].keep_dates(chosen[None])
     found['6_t5'] = _arrays(batch)
-    compare(f'{case}_positions_t5', batch.days[0].astype(np.int64) - NEW_YEAR)
+    compare(f'{case}_positions_t5', batch.sensors['s2'].days[0].astype(np.int64) - NEW_YEAR)
     for suffix, (pixels, valid) in found.items():
         compare(f'{case}_pixels{suffix}', pixels.astype(expected[f'pixels{suffix}'].dtype))
         compare(f'{case}_valid{suffix}', valid)
     batch = ShiftDays(shift).transform_batch(batch)
-    compare(f'{case}_positions_shifted', batch.days[0].astype(np.int64) - NEW_YEAR)
+    compare(f'{case}_positions_shifted', batch.sensors['s2'].days[0].astype(np.int64) - NEW_YEAR)
     _check_packed(batch, compare, case)
 
 
@@ -84,8 +84,8 @@ def _open(given: dict[str, np.ndarray]) -> ParcelBatch:
     values = given['pixels'].transpose(2, 0, 1)
     offsets = np.array([0, len(values)])
     return ParcelBatch(
-        store=ArrayParcels(values, offsets, given['positions'][None] + NEW_YEAR),
-        sensor='s2',
+        stores=dict(s2=ArrayParcels(values, offsets, given['positions'][None] + NEW_YEAR)),
+        bands=dict(s2=range(values.shape[2])),
         parcels=np.array([0]),
         draws=[(0, 0)],
         targets=given['label'].reshape(1).astype(np.uint8),
@@ -93,14 +93,14 @@ def _open(given: dict[str, np.ndarray]) -> ParcelBatch:
         static=dict(geometry=given['extra'][None]),
         sample_ids=['golden'],
         infos={},
-        bands=range(values.shape[2]),
     )
 
 
 def _arrays(batch: ParcelBatch) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (T,C,n) and their mask (T,n) as published."""
-    mask = batch.exists[0][:, None] & batch.observed[0]
-    return batch.read()[0].swapaxes(1, 2), mask.astype(np.float32)
+    sensor = batch.sensors['s2']
+    mask = sensor.exists[0][:, None] & batch.observed[0]
+    return sensor.read()[0].swapaxes(1, 2), mask.astype(np.float32)
 
 
 def _check_packed(batch: ParcelBatch, compare: Comparer, case: str) -> None:

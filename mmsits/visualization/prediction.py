@@ -12,7 +12,7 @@ from .series import draw_label_map, draw_legend
 
 
 def draw_prediction(
-    composite: np.ndarray,
+    composite: np.ndarray | None,
     prediction: np.ndarray,
     metainfo: Mapping[str, Any],
     reference: np.ndarray | None = None,
@@ -22,7 +22,7 @@ def draw_prediction(
     """Draw the maps side by side, with a legend of the classes that occur.
 
     Args:
-        composite: (H, W, 3) uint8.
+        composite: (H, W, 3) uint8; None for the maps alone.
         prediction: (H, W) class indices.
         metainfo: Of the dataset: `classes` (K names) and `palette` (K colours, 0 to 255).
         reference: (H, W) class indices, 255 where unlabelled (white); None for unlabelled data.
@@ -39,7 +39,7 @@ def draw_prediction(
     from matplotlib.figure import Figure
 
     palette = metainfo['palette']
-    panels: list[tuple[str, np.ndarray]] = [('composite', composite)]
+    panels: list[tuple[str, np.ndarray]] = [] if composite is None else [('composite', composite)]
     if reference is not None:
         panels.append(('reference', draw_label_map(reference, palette)))
     panels.append(('prediction', draw_label_map(prediction, palette)))
@@ -48,7 +48,9 @@ def draw_prediction(
     sizes = {name: panel.shape[:2] for name, panel in panels}
     if len(set(sizes.values())) > 1:
         raise ValueError(f'the maps differ in size: {sizes}')
-    figure = Figure(figsize=(3.2 * len(panels), 4.2), layout='constrained')
+    height, width = prediction.shape
+    # Room for titles and legend beside maps of whatever shape.
+    figure = Figure(figsize=(3.2 * len(panels), 3.2 * min(height / width, 3) + 1.0), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (name, panel) in zip(axes, panels, strict=True):

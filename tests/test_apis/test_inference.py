@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS
 
 from mmsits.apis import init_model, predict_sample
+from mmsits.apis.domains import load_network
 from mmsits.engine.errors import CheckpointError
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
@@ -41,3 +42,16 @@ def test_weights_of_another_model_are_refused(tmp_path):
     torch.save(dict(state_dict=init_model(config()).state_dict()), file)
     with pytest.raises(CheckpointError, match=r'model\.pth'):
         init_model(config((8, 8, 16)), file)
+
+
+@pytest.mark.parametrize('open_model', [init_model, lambda *files: load_network(*files).segmentor])
+def test_further_networks_of_the_config_are_read_with_it(tmp_path, open_model):
+    cfg = config()
+    for name in ('one', 'other'):
+        torch.save(dict(state_dict=init_model(cfg).state_dict()), tmp_path / f'{name}.pth')
+    cfg.model['test_cfg'] = dict(mode='whole', test_time=dict(checkpoints=[str(tmp_path / 'other.pth')]))
+    assert len(open_model(cfg, tmp_path / 'one.pth').averaging.members) == 1
+    cfg.model['test_cfg']['test_time']['checkpoints'] = [str(tmp_path / 'one.pth'), str(tmp_path / 'part.pth')]
+    torch.save(dict(state_dict={}), tmp_path / 'part.pth')
+    with pytest.raises(CheckpointError, match=r'part\.pth'):
+        open_model(cfg, tmp_path / 'one.pth')

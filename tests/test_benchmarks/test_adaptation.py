@@ -57,7 +57,7 @@ def test_a_missing_reference_is_shown(tmp_path: Path) -> None:
 
 
 def test_every_method_of_the_library_takes_part() -> None:
-    bases = {base for base, _ in benchmark.METHODS.values()}
+    bases = {variant.base for variant in benchmark.METHODS.values()}
     configs = {path.stem: path.read_text() for path in (benchmark.BASES / 'adaptation').glob('*.py')}
     types = {name: re.findall(r"method=dict\(type='(\w+)'", text) for name, text in configs.items()}
     assert {'MMD', 'CDAN', 'TimeMatch'} <= {method for found in types.values() for method in found}

@@ -5,7 +5,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmsits.datasets import ClassBalancedSampler, SeriesEvalSampler, SeriesSampler, SizeBatchSampler, samplers
+from mmsits.datasets import (
+    ClassBalancedSampler,
+    ClassWeightedSampler,
+    SeriesEvalSampler,
+    SeriesSampler,
+    SizeBatchSampler,
+    samplers,
+)
 from mmsits.datasets.samplers import batches_of_similar_size
 
 
@@ -100,6 +107,29 @@ def test_balanced_batches_go_on_as_if_never_stopped(monkeypatch, skipped, world_
 def test_balanced_batches_need_labels():
     with pytest.raises(ValueError, match='has none'):
         ClassBalancedSampler(range(5), 2, seed=0)
+
+
+@pytest.mark.parametrize(('scheme', 'shares'), [('inverse', [1, 1, 1]), ('inverse_sqrt', [10**0.5, 2**0.5, 8**0.5])])
+def test_weighted_passes_hold_every_sample_as_often_as_its_weight_says(scheme, shares):
+    sampler = ClassWeightedSampler(Labelled(), scheme, seed=0)
+    classes = np.bincount(Labelled.labels[:20], weights=sampler.expected[:20])
+    np.testing.assert_allclose(classes, 22 * np.array(shares) / sum(shares))
+    for first in range(3):
+        drawn = [index for index, _ in take(sampler, 66)[22 * first : 22 * first + 22]]
+        counts = np.bincount(drawn, minlength=22)
+        assert (abs(counts - sampler.expected) < 1).all()
+        assert counts[20:].sum() == 0
+
+
+@pytest.mark.parametrize('world_size', [1, 2])
+def test_weighted_draws_go_on_as_if_never_stopped(monkeypatch, world_size):
+    as_process(monkeypatch, world_size - 1, world_size)
+    whole = take(ClassWeightedSampler(Labelled(), seed=4), 50)
+    resumed = ClassWeightedSampler(Labelled(), seed=4)
+    resumed.skip(17)
+    assert take(resumed, 33) == whole[17:]
+    with pytest.raises(ValueError, match='has none'):
+        ClassWeightedSampler(range(5), seed=0)
 
 
 def test_batches_of_similar_size_hold_every_sample_once_and_bound_the_pixels():

@@ -1,5 +1,7 @@
 """Tables of series: npz, CSV and Parquet, missing values, conditions, classes, and what is said of bad tables."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -196,3 +198,116 @@ def test_missing_and_damaged_files_are_named(folder):
 def test_arguments_that_make_no_sense_are_refused(folder, options, message):
     with pytest.raises(ValueError, match=message):
         open_npz(folder, **options)
+
+
+def write_ragged(folder, **changes):
+    """Three series of 2, 4 and 3 dates one behind the other; dates of the second are not in order."""
+    arrays = dict(
+        x=np.arange(18, dtype=np.uint16).reshape(9, 2),
+        doy=np.array([3, 50, 9, 4, 80, 40, 7, 8, 9], np.int16),
+        offset=np.array([0, 2, 6, 9]),
+        bands=np.array(['red', 'nir']),
+        id=np.array(['p', 'q', 'r']),
+        slope=np.array([1.5, 2.5, 3.5]),
+        height=np.array([7, 8, 9]),
+    )
+    np.savez(folder / 'ragged.npz', **{**arrays, **changes})
+
+
+def open_ragged(folder, **options):
+    return SeriesTableDataset(str(folder), table='ragged.npz', **{'year': 2019, 'pipeline': PACK, **options})
+
+
+def test_series_of_different_lengths_stand_one_behind_the_other(folder):
+    write_ragged(folder)
+    dataset = open_ragged(folder)
+    assert dataset.metainfo['bands'] == {'s2': ('red', 'nir')}
+    assert [dataset.get_data_info(i)['sample_id'] for i in range(3)] == ['p', 'q', 'r']
+    assert dates(dataset[0]) == ['2019-01-03', '2019-02-19']
+    assert dates(dataset[1]) == ['2019-01-04', '2019-01-09', '2019-02-09', '2019-03-21']
+    observed = dataset[1]['inputs']['s2']
+    assert observed.values[observed.valid[:, 0, 0], 0, 0, 0].tolist() == [6, 4, 10, 8]
+
+
+def test_ragged_series_without_dates_get_regular_ones(folder):
+    write_ragged(folder, doy=np.zeros(0))
+    dataset = open_ragged(folder, columns=dict(day_of_year=None), regular_dates=dict(start='2006-01-01', step=8))
+    assert dates(dataset[2]) == ['2006-01-01', '2006-01-09', '2006-01-17']
+
+
+def test_bands_are_chosen_by_the_names_in_the_file(folder):
+    write_ragged(folder)
+    assert open_ragged(folder, bands=('nir', 'red'))[0]['inputs']['s2'].values[0, :, 0, 0].tolist() == [1, 0]
+    with pytest.raises(DataError, match=r"no band \['blue'\]; there are \['red', 'nir'\]"):
+        open_ragged(folder, bands=('blue', 'red'))
+
+
+def test_columns_of_numbers_become_a_static_sensor(folder):
+    write_ragged(folder)
+    dataset = open_ragged(folder, static=dict(terrain=('height', 'slope')))
+    series = dataset[1]['inputs']['terrain']
+    assert series.values.flatten().tolist() == [8, 2.5]
+    assert series.valid.all()
+    assert dataset.statistics['terrain'] == dict(mean=[8.0, 2.5], std=[1.0, 1.0])
+    with pytest.raises(DataError, match="no column 'aspect'"):
+        open_ragged(folder, static=dict(terrain=('aspect',)))
+
+
+def test_missing_values_are_interpolated_band_by_band(folder):
+    values = np.array([[[9, 1], [2, 9], [9, 9], [6, 4]], [[1, 9], [1, 9], [1, 9], [1, 9]], [[9, 9]] * 4], np.uint16)
+    np.savez(folder / 'gaps.npz', x=values, date=np.array(['2019-01-01', '2019-01-11', '2019-01-16', '2019-02-01']))
+    options = dict(table='gaps.npz', missing_value=9, missing='interpolate', pipeline=PACK)
+    dataset = SeriesTableDataset(str(folder), **options)
+    series = dataset[0]['inputs']['s2']
+    assert series.valid.all()
+    np.testing.assert_allclose(series.values[:, 0, 0, 0], [2, 2, 2 + 4 * 5 / 21, 6], rtol=1e-6)
+    np.testing.assert_allclose(series.values[:, 1, 0, 0], [1, 1 + 3 * 10 / 31, 1 + 3 * 15 / 31, 4], rtol=1e-6)
+    # A band that a series lacks altogether stays unknown; a series without any value has no date.
+    lacking = dataset[1]['inputs']['s2']
+    assert lacking.valid.all()
+    assert lacking.values[:, 1].isnan().all()
+    assert not dataset[2]['inputs']['s2'].valid.any()
+    preprocess = SeriesDataPreprocessor(sensors=dict(s2=2), statistics=dataset.statistics, nan_is_mean=True)
+    normalised = preprocess(pseudo_collate([dataset[i] for i in range(3)]))['inputs']['s2'].values
+    assert normalised.isfinite().all()
+    assert not normalised[1, :, 1].any()
+
+
+def test_interpolation_does_not_reach_beyond_the_end_of_a_series(folder):
+    write_ragged(folder)
+    masked, filled = open_ragged(folder), open_ragged(folder, missing='interpolate')
+    for i in range(3):
+        for one, other in zip(masked[i]['inputs']['s2'], filled[i]['inputs']['s2'], strict=True):
+            assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'options', 'message'),
+    [
+        (dict(offset=np.array([0, 2, 6, 8])), {}, 'offset must rise from 0 to 9'),
+        (dict(offset=np.array([0, 6, 6, 9])), {}, 'one date at least'),
+        (dict(doy=np.arange(4)), {}, r'the dates are \(4,\), the series \(9,\)'),
+        (dict(doy=np.array([3, 3, 9, 4, 80, 40, 7, 8, 9])), {}, 'occurs twice'),
+        (dict(x=np.zeros((9, 2, 2))), {}, r'must be \(P,\) or \(P,C\)'),
+        (dict(bands=np.array(['red'])), {}, '1 names for 2 bands'),
+        ({}, dict(year=None), "no column 'year'"),
+        ({}, dict(columns=dict(day_of_year='t')), 'regular_dates='),
+    ],
+)
+def test_bad_ragged_tables_are_named(folder, changes, options, message):
+    write_ragged(folder, **changes)
+    with pytest.raises(DataError, match=message):
+        open_ragged(folder, **options)
+
+
+def test_gaps_among_the_labels_are_no_class(tmp_path: Path) -> None:
+    table = tmp_path / 'table.csv'
+    rows = [('a', 3), ('b', ''), ('c', 1)]
+    lines = [f'{name},2020-0{month}-01,0.{month},{month},{label}' for name, label in rows for month in (1, 2)]
+    table.write_text('id,date,ndvi,clouds,label\n' + '\n'.join(lines) + '\n')
+    dataset = SeriesTableDataset(str(tmp_path), 'table.csv', sensor='x', pipeline=[])
+    assert dataset.metainfo['classes'] == ('1', '3')
+    assert dataset.labels is not None
+    assert dataset.labels.tolist() == [1, 255, 0]
+    # Whole numbers are a band like any other.
+    assert dataset.metainfo['bands']['x'] == ('ndvi', 'clouds')

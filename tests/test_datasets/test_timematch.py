@@ -14,6 +14,7 @@ from mmsits.datasets import DataError, DrawIndex, TimeMatchDataset, identity_col
 from mmsits.datasets.packed_parcels import PackedParcels, is_packed, pack_parcels
 from mmsits.datasets.parcel_store import read_domain_metadata
 from mmsits.datasets.timematch import BANDS, DOMAINS, SCENARIOS, draw_splits
+from mmsits.datasets.timematch_classes import PALETTE, palette_of
 from mmsits.datasets.zarr_parcels import ZarrParcels, read_zarr
 from mmsits.models import SeriesDataPreprocessor
 from mmsits.structures import dates_exist
@@ -446,3 +447,16 @@ def test_arrays_of_the_zarr_package_are_read(tmp_path: Path):
         next(found for found in files if found.name[0].isdigit()).unlink()
         with pytest.raises(DataError, match='missing'):
             read_zarr(path)
+
+
+@pytest.mark.parametrize('count', [1, 6, 30, 120])
+def test_every_class_has_a_colour_of_its_own(count: int) -> None:
+    names = ['Winter barley', 'corn', *(f'class {number}' for number in range(count))]
+    palette = palette_of(names)
+    assert palette[:2] == [PALETTE['winter_barley'], PALETTE['corn']]
+    assert len(set(palette)) == len(names)
+    if count <= 30:
+        colours = np.array(palette, float)
+        distance = np.linalg.norm(colours[:, None] - colours, axis=2) + 999 * np.eye(len(names))
+        assert distance.min() > 30
+    assert palette_of(names) == palette

@@ -126,3 +126,21 @@ def test_weights_to_start_from_may_be_named_by_a_pattern(tmp_path: Path) -> None
     (tmp_path / 'best_mIoU_iter_9.pth').touch()
     with pytest.raises(ConfigError, match='stands for 2 files'):
         prepare_config(load_config(path))
+
+
+def test_a_scene_described_at_the_top_level_reaches_its_datasets(tmp_path: Path) -> None:
+    path = tmp_path / 'my_scene.py'
+    path.write_text(
+        f"_base_ = ['{ROOT}/configs/own_data/utae_scene.py']\n"
+        "data_root = 'mine'\n"
+        "sensors = dict(s2=dict(folder='s2', bands=('B04', 'B08')))\n"
+        "labels = dict(file='fields.gpkg', column='crop')\n"
+        "val_dataloader = dict(dataset=dict(labels=dict(file='other.gpkg')))\n"
+    )
+    cfg = load_config(path, {'samples': 'pixels', 'labels.inner_buffer': 10})
+    for name in ('train', 'test'):
+        dataset = cfg[f'{name}_dataloader'].dataset
+        assert (dataset.data_root, dataset.samples, dataset.split) == ('mine', 'pixels', name)
+        assert dataset.sensors == dict(s2=dict(folder='s2', bands=('B04', 'B08')))
+        assert dataset.labels == dict(file='fields.gpkg', column='crop', inner_buffer=10)
+    assert cfg.val_dataloader.dataset.labels == dict(file='other.gpkg')

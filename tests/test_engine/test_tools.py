@@ -89,6 +89,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
         'default_hooks.prediction_drawing.max_pictures=2',
     )
     session.add('test two', 'test.py', one, weights, '--out', folder / 'two.json', *all_folds, processes=2)
+    averaged = ['mode=whole', 'test_time.rotations=True', f'test_time.checkpoints=[{weights}]']
+    averaged = [f'model.test_cfg.{option}' for option in averaged]
+    session.add('averaged', 'test.py', one, weights, '--out', folder / 'averaged.json', *all_folds, *averaged)
     session.add('misspelt key', 'train.py', one, '--cfg-options', 'trian_cfg.max_iters=1')
     session.add('misspelt argument', 'train.py', one, '--cfg-options', 'train_dataloader.dataset.ignored_clases=[0]')
     session.add('misspelt class', 'train.py', one, '--cfg-options', 'model.backbone.type=TinySeriesBakbone')
@@ -130,6 +133,13 @@ def test_two_processes_give_exactly_the_figures_of_one(session: Session) -> None
     assert one['samples'] == 7
     # Void corners of 2x2 pixels do not count.
     assert sum(map(sum, one['confusion_matrix'])) == 7 * (16 * 16 - 4)
+
+
+def test_a_pixelwise_network_averaged_with_itself_predicts_the_same(session: Session) -> None:
+    assert session.statuses['averaged'] == [0], session.log('averaged')[-3000:]
+    assert f'averaged with those of {session.folder / "one" / "iter_3.pth"}' in session.log('averaged')
+    one, averaged = (json.loads((session.folder / f'{name}.json').read_text()) for name in ('one', 'averaged'))
+    assert averaged['confusion_matrix'] == one['confusion_matrix']
 
 
 def test_predictions_are_drawn_where_asked(session: Session) -> None:

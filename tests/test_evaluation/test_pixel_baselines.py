@@ -3,14 +3,16 @@
 import numpy as np
 import torch
 
+from mmsits.datasets.transforms import interpolate_to_grid
 from mmsits.evaluation.pixel_baselines import (
     PixelTable,
     classifier_confusion,
-    interpolate_to_grid,
+    linear_model,
     majority_confusion,
     pixel_table,
     random_forest,
     season_grid,
+    share_dates,
 )
 from mmsits.structures import ImageSeries, SampleMeta
 
@@ -54,6 +56,38 @@ def test_table_holds_labelled_pixels_in_season_days_without_clouds():
     assert table.features.shape == (4 * 5, len(grid) * 2)
     np.testing.assert_array_equal(table.features, np.repeat(10.0 * table.labels[:, None], len(grid) * 2, axis=1))
     assert len(pixel_table(dataset, grid, max_pixels=8).labels) == 8
+
+
+def test_a_parcel_is_the_mean_of_its_valid_pixels():
+    values = torch.tensor([[[1.0, 5.0, 99.0]], [[2.0, 4.0, 6.0]]]).view(2, 1, 3, 1)
+    valid = torch.tensor([[True, True, False], [True, True, True]])[..., None]
+    geometry = ImageSeries(torch.full((1, 2, 1, 1), 7.0), torch.tensor([3]), torch.ones(1, 1, 1).bool())
+    parcel = ImageSeries(values, torch.tensor([0, 10]), valid)
+    targets = torch.tensor([[[4]]], dtype=torch.uint8)
+    sample = dict(inputs={'s2': parcel, 'geometry': geometry}, targets=targets, metas=SampleMeta(season_start=0))
+    table = pixel_table([sample], np.array([0, 5, 10]))
+    np.testing.assert_allclose(table.features, [[3, 3.5, 4, 7, 7]])
+    assert table.labels.tolist() == [4]
+
+
+def test_dates_are_shared_only_if_all_samples_have_them():
+    def sample(days, start, number=0):
+        values = torch.arange(3.0).view(3, 1, 1, 1) + number
+        series = ImageSeries(values, start + torch.tensor(days), torch.tensor([True, number == 0, True]).view(3, 1, 1))
+        targets = torch.tensor([[[number]]], dtype=torch.uint8)
+        return dict(inputs={'s2': series}, targets=targets, metas=SampleMeta(season_start=start))
+
+    same = [sample([0, 10, 20], 0), sample([0, 10, 21], 365, 1), sample([0, 10, 20], 730)]
+    assert share_dates(same)
+    assert not share_dates([*same, sample([0, 10, 40], 0)])
+    assert not share_dates([dict(same[0], inputs={'s2': same[0]['inputs']['s2'], 's1': same[0]['inputs']['s2']})])
+    # On their own dates values stay as they are, and what is missing is interpolated.
+    np.testing.assert_allclose(pixel_table(same, None).features, [[0, 1, 2], [1, 1 + 20 / 21, 3], [0, 1, 2]], rtol=1e-6)
+
+
+def test_the_linear_model_takes_missing_features():
+    table = PixelTable(np.array([[0, np.nan, np.nan], [1, 5, np.nan], [2, 7, np.nan]]), np.array([0, 0, 1]))
+    np.testing.assert_array_equal(classifier_confusion(linear_model(), table, table, 2), [[2, 0], [0, 1]])
 
 
 def test_confusions_of_majority_and_forest():

@@ -49,7 +49,8 @@ def test_wheel_carries_configs_and_tools(checkout: Path) -> None:
                 assert f'mmsits/.mim/{path.relative_to(checkout).as_posix()}' in names
     assert 'mmsits/.mim/model-index.yml' in names
     assert 'mmsits/.mim/configs/gone.py' not in names, 'a config that was deleted came back from an earlier build'
-    assert {f'{path.relative_to(checkout)}' for path in (checkout / 'mmsits').rglob('*.py')} <= names
+    for kind in ('*.py', '*.csv'):
+        assert {f'{path.relative_to(checkout)}' for path in (checkout / 'mmsits').rglob(kind)} <= names
     assert not [name for name in names if '__pycache__' in name or name.startswith('tests/')]
     assert not (checkout / 'mmsits' / '.mim').exists(), 'building a wheel must not write into the sources'
     assert 'Requires-Dist: onedl-mmsegmentation' in metadata

@@ -116,7 +116,11 @@ def test_baselines_are_scored_by_the_rules_of_the_metric(runs):
     base, statuses, logs = runs
     assert statuses['baseline'] == 0, logs['baseline']
     results = json.loads((base / 'baseline.json').read_text())
-    assert [len(results['confusion'][name]) for name in ('random forest', 'majority class')] == [2, 1]
+    assert [len(results['confusion'][name]) for name in ('random forest', 'linear model', 'majority class')] == [
+        2,
+        1,
+        1,
+    ]
     matrix = np.array(results['confusion']['random forest'][0])
     expected = scores(matrix, excluded_classes=[1], average_over='reference_or_prediction').overall
     assert results['scores']['random forest'][0] == pytest.approx(expected, nan_ok=True)

@@ -37,6 +37,26 @@ def test_the_shift_of_each_domain_is_found(trained, tmp_path, monkeypatch, capsy
     assert {path.name for path in tmp_path.glob('*.png')} == {'FR1.png', 'DK1.png'}
 
 
+def test_networks_that_disagree_are_not_trusted(trained, tmp_path, monkeypatch, capsys):
+    config, checkpoint = trained
+    content = torch.load(checkpoint, weights_only=True)
+    torch.manual_seed(1)
+    content['state_dict'] = {
+        name: torch.randn_like(value) if value.is_floating_point() and 'running' not in name else value
+        for name, value in content['state_dict'].items()
+    }
+    torch.save(content, tmp_path / 'other.pth')
+    options = ('--domains', 'FR1', '--max-shift', 30, '--step', 5, '--pixels', 0, '--separation', 0, '--out', tmp_path)
+    assert call(estimate_shift, monkeypatch, config, checkpoint, tmp_path / 'other.pth', checkpoint, *options) == 0
+    (row,) = rows_of(tmp_path)
+    first, other, again = (int(shift) for shift in row['add_days_by_network'].split())
+    assert first == again != other
+    # The middle one of the three.
+    assert int(row['add_days']) == first
+    assert row['trusted'] == 'False'
+    assert 'the networks disagree' in capsys.readouterr().out
+
+
 def test_groups_by_block_and_by_a_table(trained, tmp_path, monkeypatch, capsys):
     options = ('--max-shift', 5, '--out', tmp_path, '--min-parcels', 8)
     assert call(estimate_shift, monkeypatch, *trained, '--group-by', 'block', *options) == 0

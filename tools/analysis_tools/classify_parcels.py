@@ -22,11 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import DictAction
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmsits.apis.domains import load_network, open_domains
-from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_parcels
+from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_with_progress
 from mmsits.apis.shifts import read_shifts
 from mmsits.engine import ConfigError, load_config, trust_checkpoints
 from mmsits.engine.command_line import building, run_tool
@@ -93,20 +91,16 @@ def main(arguments: argparse.Namespace) -> None:
         shifts={name: np.asarray(days).tolist() for name, days in shifts.items()},
     )
     start = time.monotonic()
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks = {name: bar.add_task(name, total=len(dataset)) for name, dataset in datasets.items()}
-        rows = classify_parcels(
-            network,
-            datasets,
-            PartedTable(arguments.out, description),
-            shifts,
-            arguments.part_size,
-            lambda name, done, total: bar.update(tasks[name], completed=done),
-            batch_size=arguments.batch_size,
-            max_pixels=arguments.max_pixels,
-            num_workers=arguments.workers,
-        )
+    rows = classify_with_progress(
+        network,
+        datasets,
+        PartedTable(arguments.out, description),
+        shifts=shifts,
+        part_size=arguments.part_size,
+        batch_size=arguments.batch_size,
+        max_pixels=arguments.max_pixels,
+        num_workers=arguments.workers,
+    )
     print(f'{arguments.out}: {rows} parcels in {time.monotonic() - start:.0f} s')
 
 

@@ -9,6 +9,9 @@ The network sees the parcels moved in time by each candidate; where it is surest
 the season fits. "Add" are the days to add to the parcels' dates: -30 means that their vegetation is 30 days later than
 what the network knows. It must have been trained on the season as it is, not on randomly shifted dates.
 
+Several checkpoints, trained with different seeds, are asked one by one: the middle estimate is given, and a warning if
+they disagree.
+
 `--out FOLDER` gets shifts.csv, shifts.json (with the score curves) and a picture of the curves for each row.
 """
 
@@ -45,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add('config', help='config of the network; its test dataset says where the parcels are')
-    add('checkpoint', help='network trained on the source')
+    add('checkpoints', nargs='+', help='network trained on the source, or several that differ in their seed')
     add('--domains', nargs='+', default=[], help='short names or country/tile/year (default: that of the config)')
     add('--split', choices=['train', 'val', 'test', 'all'], default='all', help='parcels of a domain (default: all)')
     add('--group-by', metavar='COLUMN', help="'block', or a column of the dataset's table or of --groups")
@@ -110,27 +113,42 @@ def estimate(
     )
 
 
+def estimate_with_all(
+    networks: list[TrainedNetwork], dataset: Any, samples: np.ndarray, arguments: argparse.Namespace, name: str
+) -> tuple[ShiftEstimate, list[int]]:
+    """The middle one of the networks' estimates, and the shifts of all."""
+    found = [estimate(network, dataset, samples, arguments, name) for network in networks]
+    shifts = [one.shift for one in found]
+    return sorted(found, key=lambda one: one.shift)[(len(found) - 1) // 2], shifts
+
+
 def meaning(shift: int) -> str:
     """What days to add say of the vegetation."""
     return 'as in the source' if not shift else f'{abs(shift)} days {"earlier" if shift > 0 else "later"}'
 
 
-def row_of(domain: str, group: str, size: int, found: ShiftEstimate | None) -> dict[str, Any]:
+def row_of(
+    domain: str, group: str, size: int, found: ShiftEstimate | None, shifts: list[int], separation: int
+) -> dict[str, Any]:
     """One line of the results, as it is written."""
     row: dict[str, Any] = dict(domain=domain, group=group, parcels=size)
     if found is None:
         return {**row, 'trusted': False, 'warnings': ['too few parcels for an estimate (--min-parcels)']}
+    warnings = list(found.warnings)
+    if max(shifts) - min(shifts) > separation:
+        warnings.append(f'the networks disagree: {", ".join(f"{shift:+d}" for shift in shifts)} days')
     return {
         **row,
         'scored': found.samples,
         'add_days': found.shift,
         'estimator': found.estimator,
         **{f'add_days_{name}': shift for name, shift in found.by_score.items()},
+        'add_days_by_network': ' '.join(f'{shift:+d}' for shift in shifts),
         'disagreement_days': found.disagreement,
         'spread_days': round(found.trust.spread, 2),
         'contrast': found.trust.contrast if np.isfinite(found.trust.contrast) else None,
-        'trusted': not found.warnings,
-        'warnings': list(found.warnings),
+        'trusted': not warnings,
+        'warnings': warnings,
     }
 
 
@@ -183,16 +201,22 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError('--groups needs --group-by: the column to group by')
     with building():
         cfg = load_config(arguments.config, arguments.cfg_options)
-        network = load_network(cfg, arguments.checkpoint, arguments.device)
+        networks = [load_network(cfg, checkpoint, arguments.device) for checkpoint in arguments.checkpoints]
+        if len({str(network.meta.get('classes')) for network in networks}) > 1:
+            raise ConfigError(
+                'the checkpoints tell different classes apart: give those of one training with other seeds'
+            )
         split = None if arguments.split == 'all' else arguments.split
-        datasets = open_domains(network, arguments.domains, split, arguments.pixels or None)
+        datasets = open_domains(networks[0], arguments.domains, split, arguments.pixels or None)
     rows, results = [], []
     for domain, dataset in datasets.items():
         for group, samples in groups_of(dataset, arguments).items():
             large = len(samples) >= arguments.min_parcels
-            found = estimate(network, dataset, samples, arguments, f'{domain} {group}') if large else None
+            found, shifts = None, []
+            if large:
+                found, shifts = estimate_with_all(networks, dataset, samples, arguments, f'{domain} {group}')
             results.append(found)
-            rows.append(row_of(domain, group, len(samples), found))
+            rows.append(row_of(domain, group, len(samples), found, shifts, arguments.separation))
     # Not narrower where there is no terminal.
     console = Console(highlight=False, width=max(Console().width, 120))
     console.print(table_of(rows, arguments.separation))

@@ -6,6 +6,11 @@ A source and a target region whose vegetation is 30 days later, as parcels in th
 
     python tools/dataset_converters/simulate.py data/simulated_parcels --layout timematch --target-shift-days 30
 
+A scene as dated GeoTIFFs of Sentinel-2 and Sentinel-1 with its fields in a GeoPackage:
+
+    python tools/dataset_converters/simulate.py data/my_scene --layout geotiff --patches 1 --patch-size 256 \
+        --sensors s2 s1a
+
 See docs/simulator.md.
 """
 
@@ -14,17 +19,21 @@ import dataclasses
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 if __name__ == '__main__':
     # Lets the tool run from a checkout that is not installed.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mmsits.datasets.simulator import (
+    BANDS,
     CLASS_NAMES,
+    CLOUD_FILES,
     CROPS,
     DEFAULT_CLASSES,
     LAYOUTS,
     SENSORS,
+    GeotiffOptions,
     ProgressPrinter,
     RegionConfig,
     SimulatedRegion,
@@ -49,7 +58,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('--layout', choices=sorted(LAYOUTS), default='pastis', help='layout of the files (default: %(default)s)')
     add('--patches', type=int, default=40, help='number of patches (default: %(default)s)')
     add('--patch-size', type=int, default=128, help='side of a patch in pixels of 10 m (default: %(default)s)')
-    add('--folds', type=int, default=5, help='number of folds (default: %(default)s)')
+    add('--folds', type=int, default=5, help='number of folds, in the layout of PASTIS (default: %(default)s)')
     add('--seed', type=int, default=0, help='seed of all random numbers (default: %(default)s)')
     add(
         '--season-start',
@@ -75,6 +84,30 @@ def make_parser() -> argparse.ArgumentParser:
     )
     target.add_argument('--target-seed', type=int, default=None, help='its seed (default: that of the first + 1)')
     target.add_argument('--target-proportions', nargs='+', type=float, default=None, help='its relative areas of crops')
+    scene = parser.add_argument_group('a scene of files (layout geotiff)')
+    options = GeotiffOptions()
+    scene.add_argument('--bands', nargs='+', choices=BANDS, default=list(options.bands), help='bands of Sentinel-2')
+    scene.add_argument(
+        '--repeat', type=int, default=options.repeat, help='lay copies of the region side by side, along each axis'
+    )
+    scene.add_argument('--points', type=int, default=options.points, help='most labelled points (default: %(default)s)')
+    scene.add_argument(
+        '--cloud-files',
+        nargs='*',
+        choices=CLOUD_FILES,
+        default=list(options.cloud_files),
+        help='what tells clouds: a mask, a scene classification of 20 m, both or nothing (default: mask)',
+    )
+    scene.add_argument(
+        '--s1-pixel-size', type=int, default=options.s1_pixel_size, help='of Sentinel-1, m (default: %(default)s)'
+    )
+    scene.add_argument('--s1-crs', default=None, help='reference system of Sentinel-1 (default: that of Sentinel-2)')
+    scene.add_argument(
+        '--partial-dates',
+        type=float,
+        default=options.partial_dates,
+        help='share of the Sentinel-2 dates that see only a part of the scene (default: %(default)s)',
+    )
     add('--overwrite', action='store_true', help='replace a data set simulated with other options')
     return parser
 
@@ -90,7 +123,7 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
             f'--patches must be 1 or more and --patch-size 8 or more, not {arguments.patches}'
             f' and {arguments.patch_size}.'
         )
-    if not 1 <= arguments.folds <= arguments.patches:
+    if arguments.layout == 'pastis' and not 1 <= arguments.folds <= arguments.patches:
         raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
     season_start = CALENDAR_YEAR if arguments.layout == 'timematch' else RegionConfig().season_start
     rows = max(1, math.isqrt(arguments.patches))
@@ -131,13 +164,27 @@ def make_target(arguments: argparse.Namespace, source: RegionConfig) -> RegionCo
 
 def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     """Write the regions in the chosen layout."""
-    only_pastis = dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches)
+    of_layout: dict[str, dict[str, Any]] = {
+        'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
+        'geotiff': dict(options=make_geotiff_options(options)),
+    }
     LAYOUTS[options.layout](
         regions,
         options.out,
         overwrite=options.overwrite,
         progress=ProgressPrinter(lambda line: print(line, flush=True)),
-        **(only_pastis if options.layout == 'pastis' else {}),
+        **of_layout.get(options.layout, {}),
+    )
+
+
+def make_geotiff_options(arguments: argparse.Namespace) -> GeotiffOptions:
+    """Turn the arguments into the options of the layout of GeoTIFFs.
+
+    Raises:
+        ValueError: If an argument makes no sense; the message says which.
+    """
+    return GeotiffOptions(
+        **{field.name: getattr(arguments, field.name) for field in dataclasses.fields(GeotiffOptions)}
     )
 
 
@@ -175,7 +222,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     size = sum(path.stat().st_size for path in options.out.rglob('*') if path.is_file())
     reused = there and not options.overwrite
-    parts = f'{options.patches} patches' if options.layout == 'pastis' else f'{len(regions)} domains'
+    parts = {
+        'pastis': f'{options.patches} patches',
+        'timematch': f'{len(regions)} domains',
+        'geotiff': f'a scene of {regions[0].config.height * options.repeat} x'
+        f' {regions[0].config.width * options.repeat} pixels',
+    }[options.layout]
     print(f'{options.out}: {parts}, {size / 1e6:.1f} MB' + (', already complete' if reused else ''))
     if options.picture is not None:
         print(f'Drawing {options.picture}', flush=True)

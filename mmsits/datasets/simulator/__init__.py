@@ -1,8 +1,10 @@
 """Simulator of satellite image time series of farmland with known truth.
 
-See docs/simulator.md. It needs NumPy and SciPy only, and nothing else of mmsits.
+See docs/simulator.md. It needs NumPy and SciPy only, the layout of GeoTIFFs rasterio and geopandas too,
+and nothing else of mmsits.
 """
 
+from .geotiff_layout import CLOUD_FILES, GeotiffOptions, write_geotiff
 from .layouts import ProgressPrinter, is_finished, write_pastis
 from .phenology import CROPS, GrowthCycle, LandCover, double_logistic
 from .picture import draw_season
@@ -20,7 +22,7 @@ from .spectra import BANDS
 from .timematch_layout import write_timematch
 from .weather import CLEAR, CLOUD_COVERED, SHADOW
 
-LAYOUTS = {'pastis': write_pastis, 'timematch': write_timematch}
+LAYOUTS = {'geotiff': write_geotiff, 'pastis': write_pastis, 'timematch': write_timematch}
 """Writers by the name of their layout."""
 
 __all__ = [
@@ -30,12 +32,14 @@ __all__ = [
     'CLASS_NAMES',
     'CLEAR',
     'CLOUD_COVERED',
+    'CLOUD_FILES',
     'CROPS',
     'DEFAULT_CLASSES',
     'LAYOUTS',
     'SENSORS',
     'SHADOW',
     'VOID',
+    'GeotiffOptions',
     'GrowthCycle',
     'LandCover',
     'ProgressPrinter',
@@ -46,6 +50,7 @@ __all__ = [
     'is_finished',
     'multilook_speckle',
     'simulate_region',
+    'write_geotiff',
     'write_pastis',
     'write_timematch',
 ]

@@ -6,7 +6,9 @@ have the size of a field. Paths run between blocks and along the first cut of ea
 the units in each 10 m pixel are measured on a grid four times finer.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,7 @@ class Landscape:
         dominant: Unit with the largest share, shape (H, W).
         purity: Largest share, 0 to 1, shape (H, W).
         area: Area of each unit inside the region, pixels, shape (U,).
+        drawn: Number of each unit when it was drawn, before slivers were taken out, shape (U,).
     """
 
     height: int
@@ -56,6 +59,7 @@ class Landscape:
     dominant: NDArray[np.int32]
     purity: NDArray[np.float32]
     area: NDArray[np.float64]
+    drawn: NDArray[np.int64]
 
 
 @dataclass
@@ -81,20 +85,111 @@ def make_landscape(height: int, width: int, seed: int, field_size: float) -> Lan
     Returns:
         The landscape.
     """
+    plan = _draw_plan(height, width, seed, field_size)
+    tree_of_centres = cKDTree(plan.centres)
+    rows = max(1, STRIP_PIXELS // width)
+    strips = [
+        _strip_entries(
+            top,
+            min(top + rows, height),
+            width,
+            plan.centres,
+            tree_of_centres,
+            plan.angles,
+            plan.trees,
+            plan.first_unit,
+        )
+        for top in range(0, height, rows)
+    ]
+    pixel, unit, weight = (np.concatenate(parts) for parts in zip(*strips, strict=True))
+    return _finish(height, width, pixel, unit, weight)
+
+
+class _Plan(NamedTuple):
+    """What the fields of a region follow from: centres and angles of the blocks, their cuts, their first units."""
+
+    centres: NDArray[np.float64]
+    angles: NDArray[np.float64]
+    trees: list['_Cut | int']
+    first_unit: NDArray[np.int64]
+
+
+def _draw_plan(height: int, width: int, seed: int, field_size: float) -> _Plan:
     field_pixels = field_size * 1e4 / PIXEL_SIZE**2
     random = stream(seed, Concern.FIELDS)
     spacing = float(np.sqrt(field_pixels * BLOCK_FIELDS))
     centres = _block_centres(height, width, spacing, random)
     angles = random.uniform(0.0, np.pi, len(centres))
-    trees, first_unit = _cut_blocks(len(centres), spacing, field_pixels, random)
-    tree_of_centres = cKDTree(centres)
-    rows = max(1, STRIP_PIXELS // width)
-    strips = [
-        _strip_entries(top, min(top + rows, height), width, centres, tree_of_centres, angles, trees, first_unit)
-        for top in range(0, height, rows)
-    ]
-    pixel, unit, weight = (np.concatenate(parts) for parts in zip(*strips, strict=True))
-    return _finish(height, width, pixel, unit, weight)
+    return _Plan(centres, angles, *_cut_blocks(len(centres), spacing, field_pixels, random))
+
+
+def unit_outlines(landscape: Landscape, seed: int, field_size: float) -> dict[int, NDArray[np.float64]]:
+    """Return the outlines of the land units, exact where pixels only know shares.
+
+    Args:
+        landscape: The land units of a region.
+        seed: Seed that the landscape was made with.
+        field_size: Mean area of a field that it was made with, hectares.
+
+    Returns:
+        Unit to the corners of its convex outline, in order, as row and column (0 is the upper or left edge of the
+        first pixel), shape (N, 2). Paths and margins have none.
+    """
+    plan = _draw_plan(landscape.height, landscape.width, seed, field_size)
+    unit_of_drawn = {int(drawn): unit for unit, drawn in enumerate(landscape.drawn) if unit != MARGIN_UNIT}
+    tree_of_centres = cKDTree(plan.centres)
+    blocks = np.searchsorted(plan.first_unit, sorted(unit_of_drawn), side='right') - 1
+    outlines = {}
+    for block in np.unique(blocks).tolist():
+        corners = _block_outline(block, plan.centres, tree_of_centres, landscape.height, landscape.width)
+        cosine, sine = np.cos(plan.angles[block]), np.sin(plan.angles[block])
+        turn = np.array([[cosine, -sine], [sine, cosine]])
+        for leaf, piece in _leaves(plan.trees[block], (corners - plan.centres[block]) @ turn):
+            drawn = int(plan.first_unit[block]) + leaf
+            if drawn in unit_of_drawn:
+                outlines[unit_of_drawn[drawn]] = piece @ turn.T + plan.centres[block]
+    return outlines
+
+
+def _block_outline(
+    block: int, centres: NDArray[np.float64], tree_of_centres: cKDTree, height: int, width: int
+) -> NDArray[np.float64]:
+    """Corners of a block without its paths, clipped to the region."""
+    corners = np.array([[0, 0], [0, width], [height, width], [height, 0]], dtype=np.float64)
+    _, near = tree_of_centres.query(centres[block], k=min(4 * NEIGHBOUR_BLOCKS, len(centres)))
+    for other in near[near != block]:
+        away = centres[other] - centres[block]
+        distance = float(np.linalg.norm(away))
+        middle = (centres[other] + centres[block]) / 2
+        corners = _clip(corners, away / distance, float(middle @ away) / distance - PATH_HALF_WIDTH)
+    return corners
+
+
+def _leaves(node: '_Cut | int', corners: NDArray[np.float64]) -> Iterable[tuple[int, NDArray[np.float64]]]:
+    """The fields inside ``node``: their number in the block and their corners."""
+    if len(corners) < 3:
+        return
+    if isinstance(node, int):
+        yield node, corners
+        return
+    direction = np.eye(2)[node.axis]
+    yield from _leaves(node.low, _clip(corners, direction, node.position - node.half_width))
+    yield from _leaves(node.high, _clip(corners, -direction, -node.position - node.half_width))
+
+
+def _clip(corners: NDArray[np.float64], direction: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+    """Part of a convex polygon where ``point @ direction <= limit`` (Sutherland and Hodgman 1974), shape (N, 2)."""
+    if len(corners) == 0:
+        return corners
+    beyond = corners @ direction - limit
+    kept: list[NDArray[np.float64]] = []
+    for this, following in zip(range(len(corners)), np.roll(np.arange(len(corners)), -1), strict=True):
+        if beyond[this] <= 0:
+            kept.append(corners[this])
+        if (beyond[this] <= 0) != (beyond[following] <= 0):
+            share = beyond[this] / (beyond[this] - beyond[following])
+            kept.append(corners[this] + share * (corners[following] - corners[this]))
+    return np.array(kept).reshape(-1, 2)
 
 
 def _block_centres(height: int, width: int, spacing: float, random: np.random.Generator) -> NDArray[np.float64]:
@@ -261,7 +356,8 @@ def _finish(
     last = order[np.append(np.diff(pixel[order]) > 0, True)]
     shape = (height, width)
     area = np.bincount(unit, weights=weight, minlength=count).astype(np.float64)
-    return Landscape(height, width, pixel, unit, weight, unit[last].reshape(shape), weight[last].reshape(shape), area)
+    dominant, purity = unit[last].reshape(shape), weight[last].reshape(shape)
+    return Landscape(height, width, pixel, unit, weight, dominant, purity, area, kept)
 
 
 def assign_classes(

@@ -32,6 +32,8 @@ class Concern(IntEnum):
     S1D_DATES = 16
     S1D_SPECKLE = 17
     BACKSCATTER = 18
+    SWATH = 19
+    POINTS = 20
 
 
 def stream(seed: int, concern: Concern, *keys: int) -> np.random.Generator:

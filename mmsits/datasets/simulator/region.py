@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .landscape import Landscape, make_landscape
+from .landscape import Landscape, make_landscape, unit_outlines
 from .phenology import CROPS
 from .random_fields import Concern, stream
 from .sensors import (
@@ -278,6 +278,19 @@ class SimulatedRegion:
         return acquisition_dates(
             sensor, config.first_day, config.last_day, config.seed, self.weather, config.highest_cloud_cover, number
         )
+
+    def parcel_outlines(self) -> dict[int, NDArray[np.float64]]:
+        """Return the outlines of the parcels.
+
+        Returns:
+            Parcel number to the corners of its convex outline, in order, as row and column in pixels, where 0 is the
+            upper or left edge of the region, shape (N, 2).
+        """
+        outlines = unit_outlines(self.landscape, self.config.seed, self.config.field_size)
+        return {
+            parcel: outlines[unit]
+            for parcel, unit in enumerate(np.flatnonzero(self.units.class_of_unit > 0).tolist(), start=1)
+        }
 
     @cached_property
     def surface(self) -> Surface:

@@ -1,17 +1,27 @@
 """Transforms of image series, one concern per file."""
 
+from .clouds import DropCloudyDates
 from .formatting import PackSeriesInputs
+from .indices import AddSpectralIndices
 from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
+from .missing import HandleMissingValues
 from .pixels import SamplePixels
 from .radiometric import DropChannels, JitterValues, ScaleReflectance
+from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
 from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90, SpatialTransform
 from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+from .whole_series import SeriesTransform
 
 __all__ = [
+    'AddSpectralIndices',
+    'CompositeDates',
     'CropDays',
     'DropChannels',
+    'DropCloudyDates',
     'DropDates',
+    'HandleMissingValues',
+    'InterpolateDates',
     'JitterValues',
     'LoadPASTISInstances',
     'LoadSeries',
@@ -25,6 +35,8 @@ __all__ = [
     'SeriesRandomCrop',
     'SeriesRandomFlip',
     'SeriesRandomRotate90',
+    'SeriesTransform',
     'ShiftDays',
     'SpatialTransform',
+    'interpolate_to_grid',
 ]

@@ -78,7 +78,7 @@ class SamplePixels(BaseTransform):
         fractions = batch.random(self.num_pixels)[many] if self.random else None
         if len(many):
             pixels[many] = self._choose(batch.sizes[many], fractions)
-        batch.pixels, batch.observed = pixels, observed
+        batch.keep_pixels(pixels, observed)
         return batch
 
     def _choose(self, sizes: np.ndarray, fractions: np.ndarray | None) -> np.ndarray:

@@ -7,13 +7,28 @@ integers, so that a batch travels to the device at half the size.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.transforms.common import SensorNames, chosen_sensors, generator_of
+from mmsits.datasets.transforms.whole_series import cast_like
 from mmsits.structures import ImageSeries
+
+if TYPE_CHECKING:
+    from mmsits.datasets.parcel_batch import ParcelBatch
+
+
+def _refuse_derived(sensors_info: Mapping[str, Any], sensor: str, transform: str) -> None:
+    """Refuse bands that are not in the unit of the file, such as indices."""
+    derived = sensors_info.get(sensor, {}).get('derived')
+    if derived:
+        raise ValueError(
+            f'{transform}: {sensor} has bands without its unit ({", ".join(derived)}). Put {transform} before the '
+            'transform that adds them, so that they follow from the changed values'
+        )
 
 
 def _change_dates(series: ImageSeries, change: Callable[[np.ndarray, int], np.ndarray]) -> ImageSeries:
@@ -33,6 +48,13 @@ def _change_dates(series: ImageSeries, change: Callable[[np.ndarray, int], np.nd
     return series._replace(values=values)
 
 
+def _hold_changed(batch: ParcelBatch, sensor: str, series: ImageSeries, changed: np.ndarray) -> None:
+    """Go on with changed values (B,L,C,n,1) float32 in a batch, of the old type; invalid pixels stay as they were."""
+    values = cast_like(changed, series.values.dtype)
+    np.copyto(values, series.values, where=~series.valid[:, :, None])
+    batch.hold(sensor, series._replace(values=values))
+
+
 @TRANSFORMS.register_module()
 class ScaleReflectance(BaseTransform):
     """Multiply reflectances by random factors: haze, sun angle and calibration differ from date to date.
@@ -45,8 +67,8 @@ class ScaleReflectance(BaseTransform):
         sensors: names of the sensors; None for all whose unit is a reflectance.
 
     Raises:
-        ValueError: if an argument is out of range, or a named sensor does not hold reflectances (decibels cannot be
-            multiplied; use :class:`JitterValues`).
+        ValueError: if an argument is out of range, a named sensor does not hold reflectances (decibels cannot be
+            multiplied; use :class:`JitterValues`), or some of its bands are indices.
     """
 
     AXES = dict(sample=(), date=(0,), band=(1,), date_and_band=(0, 1))
@@ -64,18 +86,39 @@ class ScaleReflectance(BaseTransform):
         """Scale the values."""
         rng = generator_of(results)
         for sensor in chosen_sensors(results, self.sensors):
-            unit = results['sensors_info'][sensor]['unit']
-            if not unit.startswith('reflectance'):
-                if self.sensors is None:
-                    continue
-                raise ValueError(f'ScaleReflectance: {sensor} is in {unit!r}, not a reflectance; use JitterValues')
-            series = results['inputs'][sensor]
-            results['inputs'][sensor] = self._scale(series, rng)
+            if self._concerns(sensor, results['sensors_info']):
+                results['inputs'][sensor] = self._scale(results['inputs'][sensor], rng)
         return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Scale the values of all parcels of a batch."""
+        for sensor in batch.chosen(self.sensors):
+            if not self._concerns(sensor, batch.infos['sensors_info']):
+                continue
+            series = batch.series(sensor)
+            shape = self._shape(*series.values.shape[1:3])
+            drawn = batch.random(int(np.prod(shape))).reshape(len(batch), *shape, 1, 1)
+            factors = (1 + self.amount * (2 * drawn - 1)).astype(np.float32)
+            _hold_changed(batch, sensor, series, series.values * factors)
+        return batch
+
+    def _concerns(self, sensor: str, sensors_info: Mapping[str, Any]) -> bool:
+        unit = sensors_info[sensor]['unit']
+        if not unit.startswith('reflectance'):
+            if self.sensors is None:
+                return False
+            raise ValueError(f'ScaleReflectance: {sensor} is in {unit!r}, not a reflectance; use JitterValues')
+        _refuse_derived(sensors_info, sensor, 'ScaleReflectance')
+        return True
+
+    def _shape(self, dates: int, bands: int) -> tuple[int, int]:
+        """How many factors there are for dates and bands."""
+        axes = self.AXES[self.per]
+        return dates if 0 in axes else 1, bands if 1 in axes else 1
 
     def _scale(self, series: ImageSeries, rng: np.random.Generator) -> ImageSeries:
         dates, bands = series.values.shape[:2]
-        shape = [size if axis in self.AXES[self.per] else 1 for axis, size in enumerate((dates, bands))]
+        shape = self._shape(dates, bands)
         factors = rng.uniform(1 - self.amount, 1 + self.amount, (*shape, 1, 1)).astype(np.float32)
         factors = np.broadcast_to(factors, (dates, bands, 1, 1))
         return _change_dates(series, lambda values, date: np.multiply(values, factors[date], out=values))
@@ -95,7 +138,7 @@ class JitterValues(BaseTransform):
             ``dict(s1a=0.5)`` half a decibel. Sensors that it leaves out stay as they are.
 
     Raises:
-        ValueError: if a standard deviation is negative.
+        ValueError: if a standard deviation is negative, or some bands of the sensor are indices.
     """
 
     def __init__(self, std: Mapping[str, float]) -> None:
@@ -108,9 +151,24 @@ class JitterValues(BaseTransform):
         """Add the noise."""
         rng = generator_of(results)
         for sensor in chosen_sensors(results, list(self.std)):
+            _refuse_derived(results.get('sensors_info', {}), sensor, 'JitterValues')
             series = results['inputs'][sensor]
             results['inputs'][sensor] = self._add_noise(series, np.float32(self.std[sensor]), rng)
         return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Add the noise to all parcels of a batch."""
+        for sensor in batch.chosen(list(self.std)):
+            _refuse_derived(batch.infos['sensors_info'], sensor, 'JitterValues')
+            series = batch.series(sensor)
+            count, dates, bands, pixels, _ = series.values.shape
+            # The numbers of a pixel do not depend on how many its batch holds.
+            noise = np.empty((count, pixels, dates, bands), np.float32)
+            for row, generator in zip(noise, batch.generators(), strict=True):
+                generator.standard_normal(out=row, dtype=np.float32)
+            noise *= np.float32(self.std[sensor])
+            _hold_changed(batch, sensor, series, np.moveaxis(noise, 1, 3)[..., None] + series.values)
+        return batch
 
     @staticmethod
     def _add_noise(series: ImageSeries, std: np.float32, rng: np.random.Generator) -> ImageSeries:
@@ -157,6 +215,22 @@ class DropChannels(BaseTransform):
             if dropped.any() and series.valid.any():
                 results['inputs'][sensor] = self._level(series, np.flatnonzero(dropped))
         return results
+
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Level the drawn bands of all parcels of a batch."""
+        for sensor in batch.chosen(self.sensors):
+            series = batch.series(sensor)
+            bands = series.values.shape[2]
+            drawn = batch.random(bands)
+            dropped = drawn < self.probability
+            rows = np.flatnonzero(dropped.all(axis=1))
+            dropped[rows, drawn[rows].argmax(axis=1)] = False
+            changed = np.moveaxis(np.moveaxis(series.values, 2, 4).copy(), 4, 2)
+            for row, band in np.argwhere(dropped & series.valid.any(axis=(1, 2, 3))[:, None]):
+                mean = changed[row, :, band].mean(where=series.valid[row], dtype=np.float64)
+                changed[row, :, band] = np.rint(mean) if changed.dtype.kind in 'iu' else mean
+            _hold_changed(batch, sensor, series, changed)
+        return batch
 
     @staticmethod
     def _level(series: ImageSeries, dropped: np.ndarray) -> ImageSeries:

@@ -62,13 +62,14 @@ class SampleDates(BaseTransform):
 
     def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
         """Keep the chosen dates of every parcel of a batch."""
-        length = batch.days.shape[1]
-        if length <= self.num_dates or not _concerns(self.sensors, batch.sensor):
-            return batch
-        # Dates in ascending order of the key are chosen: those that do not exist come last.
-        keys = batch.random(length) if self.random else _evenly_spread(batch.exists, self.num_dates)
-        keys = np.where(batch.exists, keys, 2.0)
-        batch.keep_dates(np.sort(np.argsort(keys, axis=1, kind='stable')[:, : self.num_dates], axis=1))
+        for sensor in batch.chosen(self.sensors).values():
+            length = sensor.days.shape[1]
+            if length <= self.num_dates:
+                continue
+            # Dates in ascending order of the key are chosen: those that do not exist come last.
+            keys = batch.random(length) if self.random else _evenly_spread(sensor.exists, self.num_dates)
+            keys = np.where(sensor.exists, keys, 2.0)
+            sensor.keep_dates(np.sort(np.argsort(keys, axis=1, kind='stable')[:, : self.num_dates], axis=1))
         return batch
 
     def _positions(self, count: int, results: dict) -> np.ndarray:
@@ -80,11 +81,6 @@ class SampleDates(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_dates={self.num_dates}, random={self.random}, sensors={self.sensors})'
-
-
-def _concerns(sensors: SensorNames, sensor: str) -> bool:
-    """Whether a transform for these sensors acts on that one."""
-    return sensors is None or sensor in ([sensors] if isinstance(sensors, str) else sensors)
 
 
 def _even_positions(count: int, chosen: int) -> np.ndarray:
@@ -146,6 +142,18 @@ class DropDates(BaseTransform):
             keep_dates(results, sensor, np.sort(kept))
         return results
 
+    def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
+        """Take random dates of every parcel as not observed."""
+        touched = batch.random(1)[:, 0] < self.probability
+        for sensor in batch.chosen(self.sensors).values():
+            shares = self.low + (self.high - self.low) * batch.random(1)[:, 0]
+            existing = sensor.exists.sum(axis=1)
+            dropped = np.minimum(np.rint(shares * existing), existing - 1) * touched
+            keys = np.where(sensor.exists, batch.random(sensor.days.shape[1]), 2.0)
+            rank = keys.argsort(axis=1, kind='stable').argsort(axis=1, kind='stable')
+            sensor.exists = sensor.exists & (rank >= dropped[:, None])
+        return batch
+
     def __repr__(self) -> str:
         return f'{type(self).__name__}(share=({self.low}, {self.high}), probability={self.probability})'
 
@@ -192,13 +200,12 @@ class CropDays(BaseTransform):
 
     def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
         """Take the dates outside the window as not observed."""
-        if not _concerns(self.sensors, batch.sensor):
-            return batch
-        days = batch.days - batch.season_starts[:, None]
-        if self.start is not None:
-            batch.exists &= days >= self.start
-        if self.end is not None:
-            batch.exists &= days < self.end
+        for sensor in batch.chosen(self.sensors).values():
+            days = sensor.days - batch.season_starts[:, None]
+            if self.start is not None:
+                sensor.exists &= days >= self.start
+            if self.end is not None:
+                sensor.exists &= days < self.end
         return batch
 
     def __repr__(self) -> str:
@@ -238,7 +245,8 @@ class ShiftDays(BaseTransform):
         """Add a shift of its own to the days of every parcel."""
         count = self.high - self.low + 1
         shifts = self.low + (batch.random(1) * count).astype(np.int32)
-        batch.days = batch.days + shifts.astype(np.int32)
+        for sensor in batch.sensors.values():
+            sensor.days = sensor.days + shifts.astype(np.int32)
         return batch
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from mmsits.engine.hooks.checkpoint_contract_hook import CheckpointContractHook
 from mmsits.engine.hooks.checkpoint_hook import SeriesCheckpointHook
+from mmsits.engine.hooks.class_count_hooks import ClassPriorHook, ClassWeightHook
 from mmsits.engine.hooks.dataset_contract_hook import DatasetContractHook
 from mmsits.engine.hooks.mean_teacher_hook import MeanTeacherHook
 from mmsits.engine.hooks.prediction_drawing_hook import PredictionDrawingHook
@@ -13,6 +14,8 @@ from mmsits.engine.hooks.temporal_shift_hook import TemporalShiftHook
 
 __all__ = [
     'CheckpointContractHook',
+    'ClassPriorHook',
+    'ClassWeightHook',
     'DatasetContractHook',
     'MeanTeacherHook',
     'PredictionDrawingHook',

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -12,10 +11,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmseg.registry import HOOKS
 
+from mmsits.engine.contracts import compare_metainfo, compare_weights
+from mmsits.engine.ensemble import load_ensemble
 from mmsits.engine.errors import CheckpointError, ConfigError
-
-_COMPARED = ('bands', 'units', 'classes', 'season_start')
-_SHOWN = 5
 
 
 @HOOKS.register_module()
@@ -24,6 +22,9 @@ class CheckpointContractHook(Hook):
 
     mmengine loads what matches and warns about the rest, so a checkpoint of another network leaves a model with random
     weights that predicts nonsense; nor does it notice that bands were given in another order.
+
+    The further checkpoints that `test_cfg.test_time` of a model names are compared, and read, before validation and
+    test.
 
     Args:
         on_mismatch: 'error', or 'warn' where a partial match is meant, as in fine-tuning with other classes. A
@@ -64,6 +65,19 @@ class CheckpointContractHook(Hook):
             return
         raise CheckpointError(message)
 
+    def before_val(self, runner: Any) -> None:
+        """Read the further networks that predictions are averaged with."""
+        self._load_ensemble(runner)
+
+    def before_test(self, runner: Any) -> None:
+        """Read the further networks that predictions are averaged with."""
+        self._load_ensemble(runner)
+
+    @staticmethod
+    def _load_ensemble(runner: Any) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        load_ensemble(model, _datasets_in_use(runner))
+
 
 def _datasets_in_use(runner: Any) -> dict[str, Mapping]:
     loops = {'training': runner._train_loop, 'validation': runner._val_loop, 'test': runner._test_loop}
@@ -72,90 +86,3 @@ def _datasets_in_use(runner: Any) -> dict[str, Mapping]:
         for name, loop in loops.items()
         if isinstance(loop, BaseLoop)
     }
-
-
-def compare_weights(model: Mapping[str, Any], weights: Mapping[str, Any]) -> str:
-    """What distinguishes the weights of a checkpoint from those of a model.
-
-    Args:
-        model: State dict of the model.
-        weights: State dict of the checkpoint.
-
-    Returns:
-        A sentence, empty if they match.
-    """
-    held = {re.sub(r'^module\.', '', key): value for key, value in weights.items()}
-    missing = [key for key in model if key not in held and not _may_be_missing(key)]
-    unexpected = [key for key in held if key not in model]
-    reshaped = [
-        f'{key} {tuple(held[key].shape)} instead of {tuple(value.shape)}'
-        for key, value in model.items()
-        if key in held and hasattr(value, 'shape') and held[key].shape != value.shape
-    ]
-    parts = [
-        _listed('missing in the checkpoint', missing),
-        _listed('not in the model', unexpected),
-        _listed('of another shape', reshaped),
-    ]
-    if not any(parts):
-        return ''
-    return (
-        f'The checkpoint is of another network than the config ({len(model)} weights in the model): '
-        f'{"; ".join(part for part in parts if part)}. Use the config that the checkpoint was trained with (its work '
-        'directory holds a copy); to start from the weights that do fit, set '
-        "default_hooks.checkpoint_contract.on_mismatch='warn'."
-    )
-
-
-def _may_be_missing(key: str) -> bool:
-    # A counter that older versions of torch did not keep and nothing depends on; and the normalisation, which
-    # published weights lack: it then comes from config or data, and the data preprocessor refuses to run without.
-    return key.endswith('num_batches_tracked') or key.startswith('data_preprocessor.')
-
-
-def _listed(label: str, names: Sequence[str]) -> str:
-    if not names:
-        return ''
-    rest = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
-    return f'{len(names)} {label} ({", ".join(names[:_SHOWN])}{rest})'
-
-
-def compare_metainfo(known: Mapping[str, Any], used: Mapping[str, Any], split: str = 'dataset') -> str:
-    """What distinguishes the data a checkpoint was trained on from those in use.
-
-    Args:
-        known: Metainfo of the training dataset, from the checkpoint.
-        used: Metainfo of the dataset in use.
-        split: What to call the latter.
-
-    Returns:
-        A sentence, empty if bands, units, classes and season start agree as far as both are known.
-    """
-    differences = []
-    for name in _COMPARED:
-        before, now = _plain(known.get(name)), _plain(used.get(name))
-        if before is None or now is None or before == now:
-            continue
-        if isinstance(before, dict) and isinstance(now, dict):
-            differences += [
-                f'{name} of {sensor}: {before.get(sensor)} in the checkpoint, {now.get(sensor)} in the {split} data'
-                for sensor in sorted({*before, *now})
-                if before.get(sensor) != now.get(sensor)
-            ]
-        else:
-            differences.append(f'{name}: {before} in the checkpoint, {now} in the {split} data')
-    if not differences:
-        return ''
-    return (
-        f'The {split} data are not like those the checkpoint was trained on: {"; ".join(differences)}. '
-        'Ask the dataset for what the checkpoint knows (bands=…, season_start=…), or train anew.'
-    )
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, so that what went through a file compares equal."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -13,13 +14,16 @@ from mmseg.registry import HOOKS
 
 from mmsits.engine.errors import ConfigError
 
+MEASURED_SAMPLES = 256
+
 
 @HOOKS.register_module()
 class DatasetContractHook(Hook):
     """Before training: check bands against the model, hand over the normalisation, print and save the data card.
 
     Statistics that the config gives, or a loaded checkpoint holds, are kept; others are taken from the training
-    dataset's `statistics`.
+    dataset's `statistics`, and what it does not know (own data, bands that the pipeline adds) is measured on up to
+    256 samples as they leave the pipeline.
 
     Args:
         data_card: Whether to describe the training data (`data_card.json` and `.txt` in the work directory, and the
@@ -58,12 +62,15 @@ class DatasetContractHook(Hook):
         taken = bind_statistics(getattr(model, 'data_preprocessor', None), metainfo)
         if taken:
             runner.logger.info(f'Normalisation of {", ".join(taken)} taken from the training dataset.')
+        measured = measure_statistics(getattr(model, 'data_preprocessor', None), _described(runner))
+        if measured:
+            runner.logger.info(
+                f'Normalisation of {", ".join(measured)} measured on the training samples, as the dataset knows none.'
+            )
 
     def before_train(self, runner: Any) -> None:
         """Describe the training data and compare them with the model's normalisation."""
-        dataset = runner.train_dataloader.dataset
-        # Of several domains the first is the one that the model is normalised by.
-        dataset = getattr(dataset, 'main', dataset)
+        dataset = _described(runner)
         # A concatenated or repeated dataset hands on the metainfo of what it holds.
         described = 'bands' in (getattr(dataset, 'metainfo', None) or {})
         if not self.data_card or not is_main_process() or not described:
@@ -76,6 +83,12 @@ class DatasetContractHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         if not getattr(dataset, 'statistics_in_sample', False):
             card.check_statistics(statistics_in_use(getattr(model, 'data_preprocessor', None)))
+
+
+def _described(runner: Any) -> Any:
+    """The training dataset; of several domains the first, the one that the model is normalised by."""
+    dataset = runner.train_dataloader.dataset
+    return getattr(dataset, 'main', dataset)
 
 
 def check_classes(head: Any, metainfo: Mapping[str, Any]) -> None:
@@ -143,3 +156,39 @@ def bind_statistics(preprocessor: Any, metainfo: Mapping[str, Any]) -> list[str]
             preprocessor.set_statistics(sensor, values['mean'], values['std'])
             taken.append(sensor)
     return taken
+
+
+def measure_statistics(preprocessor: Any, dataset: Any) -> list[str]:
+    """Give a data preprocessor the statistics that are still missing, measured on samples of the training dataset.
+
+    The same samples in every process and run. A band that does not change keeps its unit (standard deviation 1).
+
+    Args:
+        preprocessor: A `SeriesDataPreprocessor`; anything else is left alone.
+        dataset: The training dataset; one without `bands` in its metainfo, or whose samples bring statistics of their
+            own, is left alone.
+
+    Returns:
+        Sensors whose statistics were set.
+
+    Raises:
+        ConfigError: If a sensor has no valid value in these samples.
+    """
+    held = (getattr(dataset, 'metainfo', None) or {}).get('bands') or {}
+    if not hasattr(preprocessor, 'set_statistics') or getattr(dataset, 'statistics_in_sample', False):
+        return []
+    missing = [sensor for sensor in preprocessor.sensors if sensor in held and not preprocessor.has_statistics(sensor)]
+    if not missing:
+        return []
+    from mmsits.datasets.data_card import describe_dataset
+
+    card = describe_dataset(dataset, MEASURED_SAMPLES)
+    for sensor in missing:
+        mean, std = np.array(card.sensors[sensor].mean), np.array(card.sensors[sensor].std)
+        if not np.isfinite(mean).all():
+            raise ConfigError(
+                f'sensor {sensor!r} has no valid value in {card.described} training samples, so its normalisation '
+                "cannot be measured: leave it out of the dataset's sensors, or check its masks"
+            )
+        preprocessor.set_statistics(sensor, mean.tolist(), np.where(std > 0, std, 1.0).tolist())
+    return missing

@@ -45,9 +45,12 @@ class PseudoLabelLogHook(StatefulHook):
             self._seen = _counts(method)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Log at the end of an interval."""
-        if (runner.iter + 1) % self.interval:
-            return
+        """Log at the end of an interval, and of the training."""
+        last = runner.iter + 1
+        if not last % self.interval or last == runner.max_iters:
+            self._close_interval(runner)
+
+    def _close_interval(self, runner: Any) -> None:
         counts = _counts(_self_training(runner))
         before = self._seen or {name: torch.zeros_like(count) for name, count in counts.items()}
         predicted, kept = ((counts[name] - before[name]).tolist() for name in ('predicted', 'kept'))
@@ -57,7 +60,8 @@ class PseudoLabelLogHook(StatefulHook):
         self._log(runner, share, predicted, kept)
 
     def _log(self, runner: Any, share: float, predicted: Sequence[int], kept: Sequence[int]) -> None:
-        first, last = runner.iter + 2 - self.interval, runner.iter + 1
+        last = runner.iter + 1
+        first = last - (last - 1) % self.interval
         if not sum(kept):
             runner.logger.log(
                 logging.WARNING,

@@ -79,7 +79,7 @@ class TemporalShiftHook(StatefulHook):
 
     Attributes:
         history: one dict per estimate: `iter`, `estimator`, `shift`, `low` and `high` (the range searched), `score`,
-            `spread`, `warnings`.
+            `spread`, `warnings`. The first iteration has two entries, or three with 'EM', of which the last counts.
 
     Raises:
         ConfigError: if an option cannot be meant, or the method has no temporal shift.
@@ -173,6 +173,12 @@ class TemporalShiftHook(StatefulHook):
         adaptor = adaptor_of(runner.model)
         self.update(adaptor, lambda: self._load(runner, adaptor, self.num_batches), lambda: self._load(runner, adaptor))
         self._runner_log(runner, adaptor)
+
+    @property
+    def first_shift(self) -> int | None:
+        """The target's shift that training began with, which the source is moved by too; None before."""
+        start = [entry['shift'] for entry in self.history if entry['iter'] == self.history[0]['iter']]
+        return start[-1] if start else None
 
     def update(self, adaptor: DomainAdaptor, sampled: Batches, everything: Batches, iteration: int = 0) -> int:
         """One estimate, or at the start of training two; sets the shifts of the method.

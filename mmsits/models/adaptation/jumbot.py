@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from .base import DomainRows, FeatureAlignment
 
 KERNEL_TYPES = {'float64': torch.float64, 'float32': torch.float32}
+SOLVERS = ('log', *KERNEL_TYPES)
 
 
 class TransportPlan(NamedTuple):
@@ -20,7 +22,8 @@ class TransportPlan(NamedTuple):
     Attributes:
         plan: (n, m) float64, how much of each source row goes to each target row.
         iterations: how many were made, the one that stopped included.
-        broke_down: True if the kernel under- or overflowed, and the plan is that of the iteration before.
+        broke_down: True if the kernel under- or overflowed, and the plan is that of the iteration before; never of
+            `log_sinkhorn`.
     """
 
     plan: Tensor
@@ -48,14 +51,18 @@ def unbalanced_sinkhorn(
     tolerance: float = 1e-6,
     max_iterations: int = 1000,
 ) -> TransportPlan:
-    """Transport between uniform marginals that need only nearly be met (Chizat et al., 2018).
+    """Transport between uniform marginals that need only nearly be met (Chizat et al., 2018), as published.
+
+    A row of the kernel that underflows as a whole ends the iterations: with confident predictions that is the rule in
+    float32, and in float64 it takes one source class that the target's batch does not have. `log_sinkhorn` solves the
+    same problem without.
 
     Args:
         cost: (n, m).
         epsilon: weight of the entropy.
         tau: weight of the Kullback-Leibler divergence of the marginals.
         kernel_type: 'float64', or 'float32' as in published code, whose kernel exp(-cost / epsilon) underflows as soon
-            as costs exceed some 100 epsilon, leaving a plan that is zero.
+            as costs exceed some 100 epsilon (745 epsilon in float64), leaving a plan that is zero.
         prior: regularise by the divergence from the product of the marginals, as newer solvers do, instead of by the
             entropy.
         tolerance: relative change of the scalings at which to stop.
@@ -89,6 +96,33 @@ def unbalanced_sinkhorn(
     return TransportPlan(u[:, None] * kernel * v[None], iterations, broke_down)
 
 
+@torch.no_grad()
+def log_sinkhorn(
+    cost: Tensor, epsilon: float, tau: float, tolerance: float = 1e-6, max_iterations: int = 1000
+) -> TransportPlan:
+    """The plan of `unbalanced_sinkhorn` by its logarithms, in which nothing under- or overflows (Schmitzer, 2019).
+
+    Args:
+        cost: (n, m).
+        epsilon: weight of the entropy.
+        tau: weight of the Kullback-Leibler divergence of the marginals.
+        tolerance: change of the scalings' logarithms at which to stop.
+        max_iterations: at most.
+    """
+    kernel = -cost.double() / epsilon
+    exponent = tau / (tau + epsilon)
+    n, m = cost.shape
+    u, v = kernel.new_full((n,), -math.log(n)), kernel.new_full((m,), -math.log(m))
+    iterations, change = 0, math.inf
+    while iterations < max_iterations and change >= tolerance:
+        iterations += 1
+        before = u, v
+        u = -exponent * (math.log(n) + torch.logsumexp(kernel + v, 1))
+        v = -exponent * (math.log(m) + torch.logsumexp(kernel + u[:, None], 0))
+        change = max(float((u - before[0]).abs().max()), float((v - before[1]).abs().max()))
+    return TransportPlan(torch.exp(u[:, None] + kernel + v), iterations, False)
+
+
 def _change(now: Tensor, before: Tensor) -> Tensor:
     scale = torch.maximum(now.abs().max(), before.abs().max()).clamp(min=1)
     return (now - before).abs().max() / scale
@@ -101,7 +135,7 @@ class JUMBOT(FeatureAlignment):
     Args:
         eta1, eta2: weights of the squared feature distance and of the label cost.
         epsilon, tau: see `unbalanced_sinkhorn`.
-        kernel_type: see `unbalanced_sinkhorn`.
+        solver: 'log' (`log_sinkhorn`); 'float32', the kernel of published code, or 'float64' (`unbalanced_sinkhorn`).
         **kwargs: see `FeatureAlignment`.
     """
 
@@ -114,22 +148,25 @@ class JUMBOT(FeatureAlignment):
         eta2: float = 1.0,
         epsilon: float = 0.01,
         tau: float = 0.5,
-        kernel_type: str = 'float64',
+        solver: str = 'log',
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if kernel_type not in KERNEL_TYPES:
-            raise ValueError(f'JUMBOT: kernel_type={kernel_type!r}, expected one of {sorted(KERNEL_TYPES)}')
+        if solver not in SOLVERS:
+            raise ValueError(f'JUMBOT: solver={solver!r}, expected one of {", ".join(SOLVERS)}')
         self.eta1, self.eta2 = eta1, eta2
         self.epsilon, self.tau = epsilon, tau
-        self.kernel_type = kernel_type
+        self.solver = solver
 
     def alignment(self, source: DomainRows, target: DomainRows) -> dict[str, Tensor]:
         """See `FeatureAlignment.alignment`."""
         assert source.labels is not None
         cost = self.eta1 * feature_cost(source.features.float(), target.features.float())
         cost = cost + self.eta2 * label_cost(source.labels, target.logits.float())
-        solution = unbalanced_sinkhorn(cost, self.epsilon, self.tau, self.kernel_type)
+        if self.solver == 'log':
+            solution = log_sinkhorn(cost, self.epsilon, self.tau)
+        else:
+            solution = unbalanced_sinkhorn(cost, self.epsilon, self.tau, self.solver)
         return {
             'loss_transfer': self.trade_off * (solution.plan.to(cost.dtype) * cost).sum(),
             'transported_mass': solution.plan.sum(),

@@ -15,9 +15,11 @@ from .base import DomainRows, FeatureAlignment
 BANDWIDTHS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 
-def kernel_variances(rows: Tensor, factors: Sequence[float] = BANDWIDTHS) -> Tensor:
-    """Variances of the kernels: `factors` times the mean squared distance between all pairs of rows (n, D)."""
-    return rows.new_tensor(list(factors)) * squared_distances(rows).mean().detach()
+def kernel_variances(distances: Tensor, factors: Sequence[float] = BANDWIDTHS) -> Tensor:
+    """Variances of the kernels: `factors` times the mean of the squared distances (n, n); without gradient."""
+    # Rows that are all the same have no spread: any positive variance gives kernels of 1.
+    mean = distances.mean().detach().clamp(min=torch.finfo(distances.dtype).tiny)
+    return distances.new_tensor(list(factors)) * mean
 
 
 def squared_distances(rows: Tensor) -> Tensor:
@@ -28,8 +30,8 @@ def squared_distances(rows: Tensor) -> Tensor:
 def kernel_sum(rows: Tensor, factors: Sequence[float] = BANDWIDTHS) -> Tensor:
     """Sum of Gaussian kernels between all pairs of rows (n, D) -> (n, n); their variances carry no gradient."""
     distances = squared_distances(rows)
-    mean = distances.mean().detach()
-    return sum((torch.exp(-distances / (2 * factor * mean)) for factor in factors), torch.zeros_like(distances))
+    variances = kernel_variances(distances, factors)
+    return sum((torch.exp(-distances / (2 * variance)) for variance in variances), torch.zeros_like(distances))
 
 
 def pair_weights(n: int, linear: bool, like: Tensor) -> Tensor:

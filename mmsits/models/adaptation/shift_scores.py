@@ -4,6 +4,7 @@ al., ISPRS J. 188, 2022, arXiv 2111.02682), and whether the best shift can be tr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast, get_args
 
@@ -257,14 +258,22 @@ def score_shifts(
     Returns:
         The statistics of this process' batches.
     """
-    training = segmentor.training
-    segmentor.eval()
     device = next(segmentor.parameters()).device
     statistics = ShiftStatistics(shifts, segmentor.out_channels, device, class_weights)
-    for batch in batches:
-        score_batch(statistics, segmentor, batch, max_pixels)
-    segmentor.train(training)
+    with _evaluating(segmentor):
+        for batch in batches:
+            score_batch(statistics, segmentor, batch, max_pixels)
     return statistics
+
+
+@contextmanager
+def _evaluating(network: TemporalEncoderDecoder) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
 
 
 @torch.no_grad()
@@ -282,14 +291,12 @@ def predict_rows(
     Returns:
         (n, K) float32 probabilities, of this process' batches.
     """
-    training = segmentor.training
-    segmentor.eval()
     rows = [torch.zeros(0, segmentor.out_channels, device=next(segmentor.parameters()).device)]
-    for batch in batches:
-        for logits, observed in _predict_shifts(segmentor, batch['inputs'], [shift]):
-            chosen = _spread(observed.flatten().nonzero().squeeze(1), max_pixels)
-            rows.append(logits.movedim(1, -1).flatten(0, 2)[chosen].float().softmax(1))
-    segmentor.train(training)
+    with _evaluating(segmentor):
+        for batch in batches:
+            for logits, observed in _predict_shifts(segmentor, batch['inputs'], [shift]):
+                chosen = _spread(observed.flatten().nonzero().squeeze(1), max_pixels)
+                rows.append(logits.movedim(1, -1).flatten(0, 2)[chosen].float().softmax(1))
     return torch.cat(rows)
 
 
@@ -368,7 +375,8 @@ def judge_shift(
 ) -> ShiftTrust:
     """Look for reasons not to trust the best shift.
 
-    Warned of are: a flat curve (the best is less than three standard errors better than the median); another optimum
+    Warned of are: a range of one or two candidates; a flat curve (the best is less than three standard errors better
+    than the median); another optimum
     more than `separation` days away that is at least 0.8 times as deep; folds that disagree by more than `separation`
     days; an optimum at the end of the range; other scores whose best shift is more than `separation` days away; class
     proportions that moved, as the classes predicted at the best shift show: each of the scores mistakes such a change
@@ -413,7 +421,9 @@ def judge_shift(
 
 
 def _at_the_end(days: np.ndarray, best: int, max_shift: int | None) -> list[str]:
-    if len(days) < 3 or best not in (0, len(days) - 1):
+    if len(days) < 3:
+        return [f'only {len(days)} candidates are left in the range, so nothing is estimated any more']
+    if best not in (0, len(days) - 1):
         return []
     found = f'the best shift, {days[best]:+d} days, is the end of the range'
     if max_shift is None and days[best] == 0:

@@ -22,7 +22,8 @@ class PixelwiseBackbone(BaseModule):
     Args:
         in_channels: bands of the series.
         encoder: config of a `TemporalEncoder`, `dict(type='LTAE', in_channels=64, …)`. Where it takes another number
-            of channels than there are bands, a linear layer that all dates share stands before it.
+            of channels than there are bands, a linear layer that all dates share stands before it; where it names none,
+            it takes the bands.
         sensor: key of the inputs.
         init_cfg: mmengine's initialisation config.
 
@@ -37,7 +38,7 @@ class PixelwiseBackbone(BaseModule):
         super().__init__(init_cfg)
         self.in_channels = in_channels
         self.sensor = sensor
-        self.encoder = MODELS.build(encoder)
+        self.encoder = MODELS.build(dict(in_channels=in_channels) | dict(encoder))
         width = self.encoder.in_channels
         self.embed = nn.Identity() if width == in_channels else nn.Linear(in_channels, width)
         self.out_channels = (self.encoder.out_channels,)

@@ -33,6 +33,7 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         statistics: Mean and standard deviation per band in the unit of the files: `dict(s2=dict(mean=[…], std=[…]))`.
         reference_date: A date 'YYYY-MM-DD' from which the days of all samples are counted. None: each sample's own
             season start, as its dataset says.
+        nan_is_mean: Take NaN on a valid date, a band that a series lacks, for the band's mean.
         non_blocking: As in mmengine.
 
     Raises:
@@ -45,9 +46,11 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         sensors: Mapping[str, int],
         statistics: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
         reference_date: str | None = None,
+        nan_is_mean: bool = False,
         non_blocking: bool = False,
     ) -> None:
         super().__init__(non_blocking=non_blocking)
+        self.nan_is_mean = nan_is_mean
         self.sensors = dict(sensors)
         self.reference_day = None
         if reference_date is not None:
@@ -136,6 +139,8 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
         mean, std = self._statistics_of(sensor, metas)
         valid = stacked.valid
         values = ((stacked.values.float() - mean) / std).masked_fill_(~valid.unsqueeze(2), 0)
+        if self.nan_is_mean:
+            values.masked_fill_(values.isnan(), 0)
         # Padded dates get day 0; a date that exists but is wholly clouded keeps its day.
         days = torch.where(stacked.days == PADDED_DAY, 0, stacked.days - starts)
         return ImageSeries(values, days, valid)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+
+from .class_weighting import divisor, pixel_weights
 
 _REDUCTIONS = ('mean', 'sum', 'none')
 
@@ -43,13 +46,19 @@ class SoftmaxFocalLoss(nn.Module):
         reduction: 'mean' over labelled pixels (0 if there are none), 'sum' or 'none'.
         loss_weight: factor.
         loss_name: name in the log; with 'loss_' in front it is part of the sum.
+        class_weight: weight of each class; the mean is then divided by the labelled pixels' weights.
 
     Raises:
         ValueError: for a negative gamma or an unknown reduction.
     """
 
     def __init__(
-        self, gamma: float = 1.0, reduction: str = 'mean', loss_weight: float = 1.0, loss_name: str = 'loss_focal'
+        self,
+        gamma: float = 1.0,
+        reduction: str = 'mean',
+        loss_weight: float = 1.0,
+        loss_name: str = 'loss_focal',
+        class_weight: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if gamma < 0 or reduction not in _REDUCTIONS:
@@ -60,6 +69,7 @@ class SoftmaxFocalLoss(nn.Module):
         self.reduction = reduction
         self.loss_weight = loss_weight
         self.loss_name = loss_name
+        self.class_weight = class_weight
 
     def forward(
         self,
@@ -85,12 +95,14 @@ class SoftmaxFocalLoss(nn.Module):
             A scalar, or (N, ...) with reduction 'none'.
         """
         loss = softmax_focal_loss(pred, target, self.gamma, ignore_index)
+        shares = pixel_weights(target, self.class_weight, ignore_index)
+        if self.class_weight is not None:
+            loss = loss * shares
         if weight is not None:
             loss = loss * weight
         reduction = reduction_override or self.reduction
         if reduction == 'mean':
-            count = (target != ignore_index).sum().clamp(min=1) if avg_factor is None else avg_factor
-            loss = loss.sum() / count
+            loss = loss.sum() / (divisor(shares) if avg_factor is None else avg_factor)
         elif reduction == 'sum':
             loss = loss.sum()
         return self.loss_weight * loss

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from mmsits.structures import ImageSeries, SampleMeta, pixels_exist
 
+from .prediction_averaging import PredictionAveraging
+
 Inputs = dict[str, ImageSeries]
 
 
@@ -39,7 +41,9 @@ class TemporalEncoderDecoder(BaseSegmentor):
         train_cfg: Kept for mmseg's tools; unused.
         test_cfg: `dict(mode='whole')`, or `dict(mode='slide', crop_size=(h, w), stride=(h, w))`: windows of `crop_size`
             pixels every `stride` pixels; where they overlap their scores are blended with weights that fall off towards
-            the window's edges.
+            the window's edges. With `test_time=dict(flips=True, rotations=True, date_dropout=dict(share=0.2,
+            repeats=4), checkpoints=[…])`, or some of it, the probabilities of several versions of the input and of
+            several networks are averaged: see `PredictionAveraging`.
         data_preprocessor: Config of `SeriesDataPreprocessor`.
         pretrained: Kept for mmseg's tools; must be None (weights come with `load_from`).
         init_cfg: As in mmengine.
@@ -75,6 +79,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
             self.auxiliary_head = nn.ModuleList(MODELS.build(head) for head in heads)
         self.train_cfg = train_cfg
         self.test_cfg = _checked_test_cfg(test_cfg)
+        self.averaging = self._averaging(self.test_cfg.get('test_time'))
 
     def forward(
         self,
@@ -157,7 +162,7 @@ class TemporalEncoderDecoder(BaseSegmentor):
             (N, H, W) or None, `observed` (N, H, W) bool, True where a pixel has at least one valid date, and `metas`.
             `mmsits.structures.to_data_samples` splits it into mmseg's data samples.
         """
-        logits = self.inference(inputs)
+        logits = self.inference(inputs, metas)
         size = logits.shape[-2:]
         return [
             {
@@ -169,8 +174,14 @@ class TemporalEncoderDecoder(BaseSegmentor):
             }
         ]
 
-    def inference(self, inputs: Inputs) -> Tensor:
-        """Class scores (N, K, H, W), whole or by sliding windows as `test_cfg` says."""
+    def inference(self, inputs: Inputs, metas: Sequence[SampleMeta] | None = None) -> Tensor:
+        """Class scores (N, K, H, W), whole or by sliding windows, of one version or averaged, as `test_cfg` says."""
+        if self.averaging is None:
+            return self.infer_once(inputs)
+        return self.averaging.scores(self, inputs, metas, _infer_once)
+
+    def infer_once(self, inputs: Inputs) -> Tensor:
+        """Class scores (N, K, H, W) of the inputs as they are, whole or by sliding windows."""
         if self.test_cfg['mode'] == 'slide':
             return self.slide_inference(inputs)
         return self.encode_decode(inputs)
@@ -198,6 +209,20 @@ class TemporalEncoderDecoder(BaseSegmentor):
             weights[rows, columns] += falloff
         return total / weights
 
+    def _averaging(self, test_time: dict[str, Any] | None) -> PredictionAveraging | None:
+        if not test_time:
+            return None
+        try:
+            averaging = PredictionAveraging(**test_time)
+        except TypeError as error:
+            raise ValueError(f'test_cfg: test_time={dict(test_time)}: {error}') from error
+        if averaging.moves_pixels and getattr(self.backbone, 'pools_space', False):
+            raise ValueError(
+                f'test_cfg: flips and rotations are for patches; {type(self.backbone).__name__} takes the pixels of a '
+                'parcel, which have no order. Leave them out of test_time.'
+            )
+        return averaging
+
     def _forward(self, inputs: Inputs, *_: Any) -> Tensor:
         return self.encode_decode(inputs)
 
@@ -222,15 +247,20 @@ class TemporalEncoderDecoder(BaseSegmentor):
             )
 
 
+def _infer_once(network: Any, inputs: Inputs) -> Tensor:
+    return network.infer_once(inputs)
+
+
 def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
     cfg = dict(test_cfg or {'mode': 'whole'})
     mode = cfg.get('mode')
-    known = cfg.keys() <= {'mode', 'crop_size', 'stride'}
+    known = cfg.keys() <= {'mode', 'crop_size', 'stride', 'test_time'}
     if mode == 'whole' and known:
         return cfg
     if mode != 'slide' or not known or not all(_is_pair(cfg.get(key)) for key in ('crop_size', 'stride')):
         raise ValueError(
-            f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w)."
+            f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w), and in both "
+            'cases test_time=dict(…) if wanted.'
         )
     for stride, crop in zip(cfg['stride'], cfg['crop_size'], strict=True):
         if not 0 < stride <= crop:

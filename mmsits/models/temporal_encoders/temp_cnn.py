@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.day_encoding import OffsetDayEncoding, add_day_encoding
+from ..layers.regular_days import ToRegularDays
 from ..layers.valid_dates import ToFixedLength
 from .base import TemporalEncoder
 
@@ -19,13 +20,15 @@ class TempCNN(TemporalEncoder):
     """Convolutions along time, then a perceptron over all steps: a network of fixed length.
 
     Series of another length are brought to it first (`ToFixedLength`); one that has `length` valid dates passes
-    unchanged, which is all that the published network takes.
+    unchanged, which is all that the published network takes. With `days` they are interpolated to these days of the
+    season instead, so that a step is the same time of year in every series.
 
     Args:
         in_channels: C of the series.
         conv_channels: channels after each convolution.
         mlp: widths of the perceptron's layers, C' the last.
         length: number of steps.
+        days: first and last day that series are interpolated to, from the model's reference date.
         kernel_size: of the convolutions, odd.
         dropout: after each layer.
         positional_encoding: False leaves the day encoding out.
@@ -42,6 +45,7 @@ class TempCNN(TemporalEncoder):
         conv_channels: Sequence[int] = (32, 32, 128),
         mlp: Sequence[int] = (128, 128),
         length: int = 24,
+        days: tuple[float, float] | None = None,
         kernel_size: int = 3,
         dropout: float = 0.0,
         positional_encoding: bool = True,
@@ -55,7 +59,8 @@ class TempCNN(TemporalEncoder):
                 f'{list(conv_channels)}, {list(mlp)}, {kernel_size}'
             )
         super().__init__(in_channels, mlp[-1], init_cfg)
-        self.to_fixed_length = ToFixedLength(length)
+        self.to_fixed_length = ToFixedLength(length) if days is None else None
+        self.to_regular_days = None if days is None else ToRegularDays(*days, length)
         self.day_encoding = OffsetDayEncoding(in_channels, period, day_offset) if positional_encoding else None
         self.convs = nn.Sequential()
         for c_in, c_out in pairwise([in_channels, *conv_channels]):
@@ -68,10 +73,17 @@ class TempCNN(TemporalEncoder):
 
     def forward(self, x: Tensor, days: Tensor, valid: Tensor) -> Tensor:
         """(N, T, C) -> (N, C'); see `TemporalEncoder.forward`."""
-        x, days = self.to_fixed_length(x, days, valid)
+        x, days = self._steps(x, days, valid)
         if self.day_encoding is not None:
             x = add_day_encoding(x, self.day_encoding(days))
         return self.mlp(self.convs(x.transpose(1, 2)).flatten(1))
+
+    def _steps(self, x: Tensor, days: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, C) -> (N, length, C), and the days of the steps."""
+        if self.to_fixed_length is not None:
+            return self.to_fixed_length(x, days, valid)
+        assert self.to_regular_days is not None  # one of the two is there
+        return self.to_regular_days(x, days, valid), self.to_regular_days.grid.unsqueeze(0)
 
 
 def _norm_and_activation(channels: int, dropout: float) -> list[nn.Module]:

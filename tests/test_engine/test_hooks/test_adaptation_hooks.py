@@ -79,6 +79,7 @@ def runner_of(model: DomainAdaptor, work_dir: Path | str = '', iteration: int = 
         optim_wrapper=SimpleNamespace(_accumulative_counts=accumulate),
         train_dataloader=SimpleNamespace(dataset=domains),
         _resume=False,
+        max_iters=100,
     )
 
 
@@ -296,18 +297,22 @@ def test_an_interrupted_estimate_goes_on_as_an_uninterrupted_one(
 def test_pseudo_labels_are_logged_per_interval(log: list) -> None:
     model = adaptor('parcels', 'FixMatch')
     hook, runner = PseudoLabelLogHook(interval=2), runner_of(model)
+    runner.max_iters = 5
     model.method.predicted_counts.fill_(100)  # of a run before
     hook.before_train(runner)
-    for runner.iter in range(4):
+    for runner.iter in range(5):
         model.method.predicted_counts.add_(torch.tensor([4, 1, 0]))
         model.method.kept_counts.add_(torch.tensor([2, 0, 0]) * (runner.iter < 2))
         hook.after_train_iter(runner, runner.iter)
-    assert [entry['iter'] for entry in hook.history] == [2, 4]
+    # The last interval ends with the training, however short it is.
+    assert [(entry['iter'], sum(entry['predicted'])) for entry in hook.history] == [(2, 10), (4, 10), (5, 5)]
     assert hook.history[0] == dict(iter=2, kept_share=0.4, predicted=[8, 2, 0], kept=[4, 0, 0])
     assert hook.history[1]['kept_share'] == 0
     warnings = [text for level, text in log if level == 'WARNING']
-    assert len(warnings) == 1
-    assert 'No pseudo label of iterations 3 to 4' in warnings[0]
+    assert [text.partition(' was')[0] for text in warnings] == [
+        'No pseudo label of iterations 3 to 4',
+        'No pseudo label of iterations 5 to 5',
+    ]
     assert any('40.0% kept; corn 4/8, wheat 0/2' in text for _, text in log)
 
 

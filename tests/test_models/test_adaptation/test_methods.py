@@ -174,7 +174,7 @@ def test_options_that_cannot_work_are_refused() -> None:
         adaptor('parcels', 'FixMatch', threshold=1.0)
     with pytest.raises(ValueError, match='trade_off'):
         adaptor('parcels', 'MMD', trade_off=-1)
-    with pytest.raises(ValueError, match='kernel_type'):
-        adaptor('parcels', 'JUMBOT', kernel_type='half')
+    with pytest.raises(ValueError, match='solver'):
+        adaptor('parcels', 'JUMBOT', solver='half')
     with pytest.raises(ValueError, match='max_rows'):
         adaptor('parcels', 'MMD', max_rows=1)

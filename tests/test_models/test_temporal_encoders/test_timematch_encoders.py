@@ -1,4 +1,4 @@
-"""The temporal encoders of TimeMatch per row: blind to invalid dates, also pixel by pixel on patches."""
+"""The temporal encoders per row, those of TimeMatch first: blind to invalid dates, also pixel by pixel on patches."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmsits.models import TAE, PixelwiseBackbone, SeriesGRU, TempCNN, TemporalEncoder, TimeMatchLTAE
+from mmsits.models.layers.day_encoding import add_day_encoding
 from mmsits.structures import ImageSeries
 
 CONFIGS = {
@@ -16,7 +17,26 @@ CONFIGS = {
     'tae with projection': dict(type='TAE', in_channels=8, n_head=2, d_k=3, d_model=6, mlp=(12, 10)),
     'gru': dict(type='SeriesGRU', in_channels=8, hidden_channels=10),
     'gru of two layers': dict(type='SeriesGRU', in_channels=8, hidden_channels=10, num_layers=2),
+    'lstm': dict(type='SeriesLSTM', in_channels=8, hidden_channels=5),
+    'lstm of one layer': dict(type='SeriesLSTM', in_channels=8, hidden_channels=5, num_layers=1),
+    'transformer': dict(
+        type='SeriesTransformer', in_channels=8, d_model=10, n_head=2, num_layers=2, hidden_channels=12
+    ),
+    'mlp': dict(type='SeriesMLP', in_channels=8, hidden_channels=(9, 10), days=(-40, 380), length=11),
+    'two mlps': dict(type='SeriesMLP', in_channels=8, hidden_channels=(9, 5), days=(-40, 380), length=11, members=2),
+    'ensemble': dict(
+        type='EncoderEnsemble',
+        in_channels=8,
+        members=dict(
+            mlp=dict(type='SeriesMLP', hidden_channels=(3,)), narrow=dict(type='SeriesMLP', hidden_channels=(2,))
+        ),
+        copies=2,
+        shared=dict(days=(-40, 380), length=11),
+    ),
     'tempcnn': dict(type='TempCNN', in_channels=8, conv_channels=(6, 4), mlp=(9, 10), length=5),
+    'tempcnn of regular days': dict(
+        type='TempCNN', in_channels=8, conv_channels=(6, 4), mlp=(9, 10), length=5, days=(-40, 380)
+    ),
     'tempcnn without days': dict(type='TempCNN', in_channels=8, mlp=(10,), length=5, positional_encoding=False),
 }
 every_encoder = pytest.mark.parametrize('name', CONFIGS)
@@ -136,6 +156,15 @@ def test_is_a_backbone_for_patches_too(name: str) -> None:
         torch.testing.assert_close(backbone({'s2': pixel})[0], maps[1:, :, 2:3, 1:2], rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_the_backward_direction_starts_at_the_last_valid_date() -> None:
+    encoder, (x, days, _) = build('lstm of one layer'), make_rows(2)
+    valid = torch.ones(2, 7).bool()
+    valid[1, 5:] = False
+    backwards = encoder.lstm(add_day_encoding(x, encoder.day_encoding(days))[1:, :5])[0][0, 0, 5:]
+    assert_same(encoder(x, days, valid)[1, 5:], backwards)
+
+
 def test_a_single_row_of_a_long_series_stops_the_gru_at_its_last_valid_date() -> None:
     encoder = SeriesGRU(4, 5).eval()
     x, days = torch.randn(1, 9, 4), torch.arange(9)[None]
@@ -160,6 +189,11 @@ def test_has_the_published_sizes() -> None:
         (dict(type='TempCNN', kernel_size=4), 'odd kernel_size'),
         (dict(type='TempCNN', length=0), 'at least one date'),
         (dict(type='SeriesGRU', in_channels=7), 'even length'),
+        (dict(type='SeriesLSTM', in_channels=7), 'even length'),
+        (dict(type='SeriesMLP', hidden_channels=()), 'at least one width and one member'),
+        (dict(type='SeriesMLP', days=(10, 0)), 'one day at least from 10 to 0'),
+        (dict(type='EncoderEnsemble', in_channels=2, members={}), 'one member at least'),
+        (dict(type='SeriesTransformer', d_model=9), '4 heads do not divide 9'),
     ],
 )
 def test_refuses_options_that_cannot_work(config: dict, sentence: str) -> None:
