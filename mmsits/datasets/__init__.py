@@ -2,6 +2,7 @@
 
 from . import transforms
 from .base import Sensor, SeriesDataset
+from .brandenburg import BrandenburgDataset
 from .class_counts import count_classes
 from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
@@ -21,9 +22,11 @@ from .samplers import (
 )
 from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
+from .slovenia import SloveniaDataset
 from .timematch import TimeMatchDataset
 
 __all__ = [
+    'BrandenburgDataset',
     'ClassBalancedSampler',
     'ClassWeightedSampler',
     'CollatedBatch',
@@ -42,6 +45,7 @@ __all__ = [
     'SeriesSampler',
     'SeriesTableDataset',
     'SizeBatchSampler',
+    'SloveniaDataset',
     'TimeMatchDataset',
     'class_weights',
     'count_classes',

@@ -9,7 +9,15 @@ from .missing import HandleMissingValues
 from .pixels import SamplePixels
 from .radiometric import DropChannels, JitterValues, ScaleReflectance
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
-from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90, SpatialTransform
+from .resizing import SeriesRandomResize
+from .spatial import (
+    PadSeries,
+    SeriesCenterCrop,
+    SeriesRandomCrop,
+    SeriesRandomFlip,
+    SeriesRandomRotate90,
+    SpatialTransform,
+)
 from .temporal import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
 from .whole_series import SeriesTransform
 
@@ -27,6 +35,7 @@ __all__ = [
     'LoadSeries',
     'LoadSeriesLabels',
     'PackSeriesInputs',
+    'PadSeries',
     'SampleDates',
     'SamplePixels',
     'ScaleReflectance',
@@ -34,6 +43,7 @@ __all__ = [
     'SeriesCenterCrop',
     'SeriesRandomCrop',
     'SeriesRandomFlip',
+    'SeriesRandomResize',
     'SeriesRandomRotate90',
     'SeriesTransform',
     'ShiftDays',
