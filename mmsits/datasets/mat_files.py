@@ -221,3 +221,38 @@ def _full_key(key: Any, ndim: int) -> tuple[slice, ...] | None:
         keys = (*keys[:place], *(slice(None),) * rest, *keys[place + 1 :])
     keys = (*keys, *(slice(None),) * (ndim - len(keys)))
     return tuple(slice(*(None if n is None else operator.index(n) for n in (k.start, k.stop, k.step))) for k in keys)
+
+
+def write_mat(path: str | Path, variable: str, array: np.ndarray, version: str = 'v5') -> None:
+    """Write one variable to a new file.
+
+    Args:
+        path: the file; its folder is made if absent.
+        variable: name of the variable.
+        array: numbers.
+        version: 'v5' (any MATLAB, scipy; compressed), or 'v73': HDF5 as MATLAB 7.3 writes it, with the axes the other
+            way round and in compressed blocks.
+
+    Raises:
+        ValueError: if the version is unknown.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if version == 'v5':
+        from scipy.io import savemat
+
+        savemat(path, {variable: array}, do_compression=True)
+        return
+    if version != 'v73':
+        raise ValueError(f"version must be 'v5' or 'v73', got {version!r}")
+    import h5py
+
+    with h5py.File(path, 'w', userblock_size=_BLOCK) as file:
+        held = file.create_dataset(variable, data=array.T, chunks=True, compression='gzip')
+        held.attrs['MATLAB_class'] = np.bytes_(_MATLAB_CLASSES.get(array.dtype.name, array.dtype.name))
+    header = b'MATLAB 7.3 MAT-file, written by mmsits'.ljust(124) + b'\x00\x02IM'
+    with open(path, 'r+b') as written:
+        written.write(header)
+
+
+_MATLAB_CLASSES = dict(float64='double', float32='single', bool='logical')

@@ -47,9 +47,9 @@ class SloveniaDataset(MatSeriesDataset):
     """MTS12: 936 patches of 500×500 pixels at 10 m, one image for each month of 2019; any size is read.
 
     Sensors: `s1` (VV, VH; decibels of beta0, filtered by non-local means and stretched to 0..255 by its makers) and
-    `s2` (B02, B03, B04, B08, B11, B12, level 1C). Folders: `<sensor>/<split>/<name>.mat` with the variable `band` (T,H,W,C)
-    and `label/<split>/<name>_label.mat` with `label` (H,W), 0 no data, 1 … 8 the classes. Published are 509 patches to
-    train on, 130 to validate and 297 to test; samples come sorted by name, from subfolders too.
+    `s2` (B02, B03, B04, B08, B11, B12, level 1C). Folders: `<sensor>/<split>/<name>.mat` with the variable `band`
+    (T,H,W,C) and `label/<split>/<name>_label.mat` with `label` (H,W), 0 no data, 1 … 8 the classes. Published are 509
+    patches to train on, 130 to validate and 297 to test; samples come sorted by name, from subfolders too.
 
     Args:
         data_root: folder that holds `s1`, `s2` and `label`.

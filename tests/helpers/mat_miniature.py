@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
-from scipy.io import savemat
+
+from mmsits.datasets.mat_files import write_mat
 
 VERSIONS = ('v5', 'v73')
-
-
-def write_mat(path: Path, variable: str, array: np.ndarray, version: str = 'v5') -> None:
-    """Write one variable, as scipy does (v5) or as MATLAB 7.3 does: axes reversed, in compressed chunks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if version == 'v5':
-        savemat(path, {variable: array}, do_compression=True)
-        return
-    with h5py.File(path, 'w', userblock_size=512) as file:
-        chunks = tuple(max(1, size // 2) for size in array.shape[::-1])
-        held = file.create_dataset(variable, data=array.T, chunks=chunks, compression='gzip')
-        held.attrs['MATLAB_class'] = np.bytes_(str(array.dtype))
-    with open(path, 'r+b') as file:
-        file.write(b'MATLAB 7.3 MAT-file, made by a test'.ljust(124) + b'\x00\x02IM')
 
 
 def write_mts12(

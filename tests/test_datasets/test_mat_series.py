@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mmsits.datasets import BrandenburgDataset, DataError, SloveniaDataset
-from mmsits.datasets.mat_files import HDF5Array, open_mat
+from mmsits.datasets.mat_files import HDF5Array, open_mat, write_mat
 from mmsits.datasets.mat_series import label_table
 from mmsits.datasets.transforms import PackSeriesInputs, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90
-from tests.helpers.mat_miniature import VERSIONS, write_brandenburg, write_mat, write_mts12
+from tests.helpers.mat_miniature import VERSIONS, write_brandenburg, write_mts12
 
 NAME = 'eopatch_id_0_col_0_row_0'
 
