@@ -67,7 +67,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         '--season-start',
         default=None,
-        help=f'first day (default: {defaults.season_start}, with the layouts of TimeMatch and MTS12 the first of January of 2018, of 2019)',
+        help=f'first day (default: {defaults.season_start}, with the layout of TimeMatch {CALENDAR_YEAR}, with that of '
+        f'MTS12 {FIRST_DAYS["mts12"]})',
     )
     add('--season-end', default=None, help='last day, included (default: a year less a day after the start)')
     add('--shift-days', type=float, default=0.0, help='days by which all vegetation is late (default: %(default)s)')

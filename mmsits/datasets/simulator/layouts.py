@@ -267,6 +267,7 @@ def write_json(path: Path, document: dict[str, Any], indent: int | None = None) 
 
 
 def patch_window(patch: _Patch, size: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a patch in its region."""
     return slice(patch.top, patch.top + size), slice(patch.left, patch.left + size)
 
 

@@ -7,6 +7,7 @@ from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
 from .missing import HandleMissingValues
 from .pixels import SamplePixels
+from .radar import ConvertBackscatter, FilterSpeckle, SimulateSpeckle
 from .radiometric import DropChannels, JitterValues, ScaleReflectance
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
 from .resizing import SeriesRandomResize
@@ -24,10 +25,12 @@ from .whole_series import SeriesTransform
 __all__ = [
     'AddSpectralIndices',
     'CompositeDates',
+    'ConvertBackscatter',
     'CropDays',
     'DropChannels',
     'DropCloudyDates',
     'DropDates',
+    'FilterSpeckle',
     'HandleMissingValues',
     'InterpolateDates',
     'JitterValues',
@@ -47,6 +50,7 @@ __all__ = [
     'SeriesRandomRotate90',
     'SeriesTransform',
     'ShiftDays',
+    'SimulateSpeckle',
     'SpatialTransform',
     'interpolate_to_grid',
 ]
