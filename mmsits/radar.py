@@ -68,9 +68,9 @@ def _floating(values: Tensor) -> Tensor:
 def filter_speckle(power: Tensor, valid: Tensor, window: int = 7) -> Tensor:
     """Multi-temporal speckle filter (Quegan & Yu, IEEE TGRS 39 (2001) 2373, for uncorrelated images of one look).
 
-    J_t = E_t / M · Σ_s I_s / E_s, where E_t is the local mean of image t and the sum goes over the M images that saw the
-    pixel: details that all dates share stay sharp, speckle, which changes from date to date, is averaged over M dates,
-    and changes of the local mean in time stay. Each band is filtered by itself.
+    J_t = E_t / M · Σ_s I_s / E_s, where E_t is the local mean of image t and the sum goes over the M images that saw
+    the pixel: details that all dates share stay sharp, speckle, which changes from date to date, is averaged over M
+    dates, and changes of the local mean in time stay. Each band is filtered by itself.
 
     Args:
         power: (..., T, C, H, W), linear.

@@ -1,7 +1,7 @@
 """Transforms of radar series; the computing is done by `mmsits.radar`, in torch.
 
-Ascending and descending orbits see the ground from two sides, at other times of the day: they are two sensors (`s1a` and
-`s1d`, as in PASTIS-R), never two halves of one series. Indices of VV and VH: `AddSpectralIndices`.
+Ascending and descending orbits see the ground from two sides, at other times of the day: they are two sensors (`s1a`
+and `s1d`, as in PASTIS-R), never two halves of one series. Indices of VV and VH: `AddSpectralIndices`.
 """
 
 from __future__ import annotations
