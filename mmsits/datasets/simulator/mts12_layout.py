@@ -88,7 +88,7 @@ def write_mts12(
     def write(folder: Path) -> None:
         region = simulate_region(items[0]) if isinstance(items[0], RegionConfig) else items[0]
         tell = progress or (lambda what, done, total: None)
-        images = {'s1': _monthly_radar(region, months, tell)}
+        images: dict[str, NDArray[Any]] = {'s1': _monthly_radar(region, months, tell)}
         if 's2' in config.sensors:
             images['s2'] = _monthly_optical(region, months, tell)
         labels = land_cover(region)
