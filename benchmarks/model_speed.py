@@ -16,7 +16,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +24,24 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from mmsits.models import UTAE, MLPHead, PixelSetBackbone, UTAEHead
+from mmsits.models import (
+    UTAE,
+    ConvHead,
+    ConvRecurrentBackbone,
+    FPNConvLSTM,
+    MLPHead,
+    PixelSetBackbone,
+    SLGT2Net,
+    UConvLSTM,
+    UNet3D,
+    UTAEHead,
+)
 from mmsits.structures import ImageSeries
 
 CLASSES = 20
+Builder = Callable[[int], nn.Module]
 
 
 class CalibrationNetwork(nn.Module):
@@ -83,22 +96,51 @@ def build_utae(bands: int) -> nn.Module:
     return SegmentationNetwork(UTAE(bands), UTAEHead(num_classes=CLASSES))
 
 
-def build_pixel_set(encoder: dict) -> Callable[[int], nn.Module]:
+def build_with_conv_head(backbone: Callable[..., nn.Module], kernel_size: int = 1, **options: Any) -> Builder:
+    def build(bands: int) -> nn.Module:
+        network = backbone(bands, sensor='s2', **options)
+        return SegmentationNetwork(
+            network, ConvHead(network.out_channels[0], num_classes=CLASSES, kernel_size=kernel_size)
+        )
+
+    return build
+
+
+def build_pixel_set(encoder: dict) -> Builder:
     return lambda bands: SegmentationNetwork(PixelSetBackbone(bands, encoder), MLPHead(num_classes=CLASSES))
 
 
 # A new network: one entry here, and its sizes below.
-BUILDERS: dict[str, Callable[[int], nn.Module]] = {
+BUILDERS: dict[str, Builder] = {
     'utae': build_utae,
     'pse_ltae': build_pixel_set(dict(type='mmseg.TimeMatchLTAE')),
     'pse_tae': build_pixel_set(dict(type='mmseg.TAE')),
     'pse_gru': build_pixel_set(dict(type='mmseg.SeriesGRU')),
     'pse_tempcnn': build_pixel_set(dict(type='mmseg.TempCNN', length=30)),
+    # As released for the two sites: twelve dates of Slovenia, 41 of Brandenburg.
+    'slgt2net': build_with_conv_head(SLGT2Net, fit_dates='reflect'),
+    'slgt2net_48': build_with_conv_head(
+        SLGT2Net,
+        fit_dates='reflect',
+        length=48,
+        trimmed_steps=8,
+        window_lengths=((8, 4, 2), (8, 4, 2), (4, 4, 2), (2, 2, 2)),
+    ),
+    'unet3d': build_with_conv_head(UNet3D, 3),
+    'uconvlstm': lambda bands: SegmentationNetwork(
+        UConvLSTM(bands), UTAEHead(num_classes=CLASSES, padding_mode='zeros')
+    ),
+    'convgru': build_with_conv_head(ConvRecurrentBackbone, 3),
+    'fpn_convlstm': build_with_conv_head(FPNConvLSTM),
 }
+RIVALS = ('unet3d', 'uconvlstm', 'convgru', 'fpn_convlstm')
 CASES = [
     Case('utae', (1, 43, 10, 128, 128)),
     Case('utae', (4, 32, 10, 64, 64)),
     Case('utae', (2, 61, 10, 128, 128), (61, 43)),
+    # The batch of SL-GT2Net's paper, also for the networks that it stands beside.
+    *(Case(name, (2, 12, 2, 224, 224)) for name in ('utae', 'slgt2net', *RIVALS)),
+    *(Case(name, (2, 41, 2, 224, 224)) for name in ('utae', 'slgt2net_48', *RIVALS)),
     # 128 parcels of 64 pixels.
     *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]
@@ -149,6 +191,13 @@ def case_work(case: Case) -> tuple[nn.Module, Callable[[], None], Callable[[], N
     return network, forward, train
 
 
+def billion_operations(work: Callable[[], None]) -> float:
+    """Floating-point operations of convolutions and products of matrices, two for each multiplication, in 10^9."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
+
+
 def measure(case: Case, repeats: int, train: bool) -> list[str]:
     network, forward, step = case_work(case)
     works = {'unit': unit_work(), 'forward': forward} | ({'train': step} if train else {})
@@ -164,7 +213,16 @@ def measure(case: Case, repeats: int, train: bool) -> list[str]:
     dates = '' if case.dates is None else f' ({", ".join(map(str, case.dates))} dates)'
     figures = [f'{statistics.median(times[name]) / unit:.3g}' for name in works if name != 'unit']
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return [case.model, shape + dates, f'{parameters:,}', f'{unit:.3f}', *figures, *([] if train else ['-'])]
+    operations = f'{billion_operations(forward):,.1f}'
+    return [
+        case.model,
+        shape + dates,
+        f'{parameters:,}',
+        operations,
+        f'{unit:.3f}',
+        *figures,
+        *([] if train else ['-']),
+    ]
 
 
 def main() -> None:
@@ -176,8 +234,9 @@ def main() -> None:
     parser.add_argument('--forward-only', action='store_true', help='leave out the training step')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    table = Table(*('model', 'N x T x C x H x W', 'parameters', 'unit, s', 'forward, units', 'training step, units'))
-    with Live(table, console=Console(width=120)):
+    columns = ('model', 'N x T x C x H x W', 'parameters', 'forward, GFLOP', 'unit, s')
+    table = Table(*columns, 'forward, units', 'training step, units')
+    with Live(table, console=Console(width=140)):
         for model in args.models:
             cases = [case for case in CASES if case.model == model]
             for case in [cases[i] for i in args.rows] if args.rows else cases:

@@ -2,6 +2,7 @@
 
 from . import transforms
 from .base import Sensor, SeriesDataset
+from .brandenburg import BrandenburgDataset
 from .class_counts import count_classes
 from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
@@ -22,10 +23,12 @@ from .samplers import (
 )
 from .scene import SceneDataset, SceneWindows
 from .series_table import SeriesTableDataset
+from .slovenia import SloveniaDataset
 from .timematch import TimeMatchDataset
 from .us_crops import USCropsDataset
 
 __all__ = [
+    'BrandenburgDataset',
     'ClassBalancedSampler',
     'ClassWeightedSampler',
     'CollatedBatch',
@@ -45,6 +48,7 @@ __all__ = [
     'SeriesSampler',
     'SeriesTableDataset',
     'SizeBatchSampler',
+    'SloveniaDataset',
     'TimeMatchDataset',
     'USCropsDataset',
     'class_weights',

@@ -178,21 +178,22 @@ class SeriesDataset(BaseDataset):
         """Put into the metainfo what the pipeline gives: bands, units, and the statistics where these still hold.
 
         A transform that changes bands tells how by `changed_sensors_info(sensors_info) -> sensors_info`. The
-        statistics of a sensor whose bands it changed are left out: they are measured before training.
+        statistics of a sensor whose bands or unit it changed are left out: they are measured before training.
 
         Raises:
-            ValueError: If samples are to bring the statistics of bands that the pipeline changes.
+            ValueError: If samples are to bring the statistics of bands or units that the pipeline changes.
         """
         info = self.sensors_info
         for step in self.pipeline.transforms:
             if hasattr(step, 'changed_sensors_info'):
                 info = step.changed_sensors_info(info)
-        kept = [sensor for sensor in info if info[sensor]['bands'] == self.sensors_info[sensor]['bands']]
+        same = ('bands', 'unit')
+        kept = [name for name in info if all(info[name][key] == self.sensors_info[name][key] for key in same)]
         changed = [sensor for sensor in info if sensor not in kept]
         if changed and self.statistics_in_sample:
             raise ValueError(
                 f'{type(self).__name__}: statistics_in_sample hands on those of the bands in the files, but the '
-                f'pipeline changes the bands of {", ".join(changed)}. Leave statistics_in_sample out.'
+                f'pipeline changes the bands or the unit of {", ".join(changed)}. Leave statistics_in_sample out.'
             )
         self._metainfo.update(
             bands={sensor: values['bands'] for sensor, values in info.items()},

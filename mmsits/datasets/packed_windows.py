@@ -201,7 +201,45 @@ def pack_windows(
     Raises:
         DataError: if a raster cannot be read, or other packed windows are there, or a folder that holds none.
     """
-    final, mark = Path(folder), _fingerprint(dataset)
+    mark = _fingerprint(dataset)
+    return pack_folder(
+        folder,
+        mark,
+        len(dataset.windows),
+        lambda part, number: _pack_window(dataset, part, number),
+        lambda: _describe(dataset, mark),
+        progress,
+        overwrite,
+    )
+
+
+def pack_folder(
+    folder: str | Path,
+    mark: str,
+    total: int,
+    pack_one: Callable[[Path, int], None],
+    describe: Callable[[], dict[str, Any]],
+    progress: Progress | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a folder of samples that appears under its name when it is complete, and goes on where it was stopped.
+
+    Args:
+        folder: where to.
+        mark: tells the source of the samples from any other.
+        total: number of samples.
+        pack_one: called with the unfinished folder and the number of a sample; leaves one that is there.
+        describe: makes the index, of this `VERSION` and with `fingerprint`; called last.
+        progress: called after each sample.
+        overwrite: make a complete folder anew.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: if other packed samples are there.
+    """
+    final = Path(folder)
     refuse_foreign(final, _MARKS)
     if (final / INDEX).is_file() and not overwrite:
         if read_index(final)['fingerprint'] != mark:
@@ -209,12 +247,11 @@ def pack_windows(
         return final
     part = final.with_name(final.name + '.part')
     _begin(part, mark)
-    total = len(dataset.windows)
     for number in range(total):
-        _pack_window(dataset, part, number)
+        pack_one(part, number)
         if progress is not None:
             progress(number + 1, total)
-    _save(part / INDEX, json.dumps(_describe(dataset, mark), indent=1).encode())
+    _save(part / INDEX, json.dumps(describe(), indent=1).encode())
     (part / 'fingerprint').unlink()
     if final.exists():
         shutil.rmtree(final)
@@ -243,17 +280,18 @@ def _pack_window(dataset: SceneWindows, part: Path, number: int) -> None:
     for name, series in dataset.scene.read(window, bands).items():
         valid = np.broadcast_to(series.valid, (len(series.days), *window.shape))
         if not valid.all():
-            _save_array(part / name / f'{number}_valid.npy', valid)
-        _save_array(part / name / f'{number}.npy', series.values)
+            save_array(part / name / f'{number}_valid.npy', valid)
+        save_array(part / name / f'{number}.npy', series.values)
     # The last file of a window says that it is complete.
     if dataset.with_labels:
         assert dataset.scene_labels is not None
-        _save_array(last, dataset.scene_labels.read(window, dataset.split))
+        save_array(last, dataset.scene_labels.read(window, dataset.split))
     else:
         _save(last, b'')
 
 
-def _save_array(path: Path, array: np.ndarray) -> None:
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write an array so that its name always stands for a complete file."""
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_name(path.name + '.tmp')
     with open(temporary, 'wb') as file:

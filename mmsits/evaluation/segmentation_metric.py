@@ -21,7 +21,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-AverageOver = Literal['reference', 'reference_or_prediction']
+AverageOver = Literal['reference', 'reference_or_prediction', 'all']
 _Labels = TypeVar('_Labels', np.ndarray, torch.Tensor)
 
 _DEFINITIONS = {
@@ -30,6 +30,7 @@ _DEFINITIONS = {
         'means over the classes for which the score is defined: precision over predicted classes, recall over classes '
         'in the reference, F1 and IoU over classes in either'
     ),
+    'all': 'means over all classes; a score that is undefined, as of a class that occurs nowhere, counts as 0',
 }
 
 
@@ -103,7 +104,8 @@ def scores(
         excluded_classes: Rows and columns set to zero first: pixels of these classes do not count, nor do pixels of
             other classes that were predicted as one of them. This is the published rule for PASTIS' void class.
         average_over: 'reference': means over the classes that occur in the reference, 0 where such a class was never
-            predicted. 'reference_or_prediction': each mean over the classes where that score is defined.
+            predicted. 'reference_or_prediction': each mean over the classes where that score is defined. 'all': over
+            all classes but the excluded ones, 0 where undefined.
 
     Raises:
         ValueError: If the matrix is not square, an excluded class is outside it, or `average_over` is unknown.
@@ -126,12 +128,14 @@ def scores(
         'recall': _ratio(correct, rows),
     }
     accuracy = float(_ratio(correct.sum(), counts.sum()))
+    kept = np.isin(np.arange(len(counts)), excluded, invert=True)
+    means = {name: _mean(values[kept], rows[kept], average_over) for name, values in per_class.items()}
     overall = {
         'OA': accuracy,
-        'mIoU': _mean(per_class['IoU'], rows, average_over),
-        'macro_F1': _mean(per_class['F1'], rows, average_over),
-        'macro_precision': _mean(per_class['precision'], rows, average_over),
-        'macro_recall': _mean(per_class['recall'], rows, average_over),
+        'mIoU': means['IoU'],
+        'macro_F1': means['F1'],
+        'macro_precision': means['precision'],
+        'macro_recall': means['recall'],
         'kappa': _kappa(rows, columns, accuracy),
     }
     return SegmentationScores(overall, per_class, rows)
@@ -143,7 +147,10 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, rows: np.ndarray, average_over: AverageOver) -> float:
-    chosen = np.nan_to_num(values[rows > 0]) if average_over == 'reference' else values[~np.isnan(values)]
+    if average_over == 'all':
+        chosen = np.nan_to_num(values)
+    else:
+        chosen = np.nan_to_num(values[rows > 0]) if average_over == 'reference' else values[~np.isnan(values)]
     return float(chosen.mean()) if len(chosen) else float('nan')
 
 

@@ -1,10 +1,19 @@
 """Networks for image time series."""
 
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
-from .backbones import UTAE, PixelSetBackbone, PixelwiseBackbone
+from .backbones import (
+    UTAE,
+    ConvRecurrentBackbone,
+    FPNConvLSTM,
+    PixelSetBackbone,
+    PixelwiseBackbone,
+    SLGT2Net,
+    UConvLSTM,
+    UNet3D,
+)
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import EnsembleHead, MLPHead, UTAEHead
-from .losses import SmoothedCrossEntropyLoss, SoftmaxFocalLoss
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, UTAEHead
+from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
 from .pretraining import SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
@@ -32,15 +41,20 @@ __all__ = [
     'MMD',
     'TAE',
     'UTAE',
+    'ConvHead',
+    'ConvRecurrentBackbone',
     'DomainAdaptor',
     'EncoderEnsemble',
     'EnsembleHead',
+    'FPNConvLSTM',
     'FixMatch',
+    'FocalMixtureLoss',
     'MLPHead',
     'PixelSetBackbone',
     'PixelwiseBackbone',
     'PostNormTransformer',
     'SITSMoCoLTAE',
+    'SLGT2Net',
     'STNet',
     'SeriesDataPreprocessor',
     'SeriesGRU',
@@ -55,5 +69,7 @@ __all__ = [
     'TemporalEncoderDecoder',
     'TimeMatch',
     'TimeMatchLTAE',
+    'UConvLSTM',
+    'UNet3D',
     'UTAEHead',
 ]

@@ -62,6 +62,16 @@ def test_class_without_prediction_scores_zero_and_class_without_reference_is_lef
     assert scores(confusion, average_over='reference_or_prediction').overall['mIoU'] == pytest.approx(3 / 6 / 3)
 
 
+def test_over_all_classes_what_is_undefined_counts_as_zero() -> None:
+    # Class 3 occurs nowhere, class 4 is excluded.
+    confusion = np.zeros((5, 5), dtype=np.int64)
+    confusion[:3, :3] = [[3, 0, 1], [2, 0, 0], [0, 0, 0]]
+    confusion[4, 4] = 7
+    result = scores(confusion, excluded_classes=[4], average_over='all').overall
+    assert result['mIoU'] == pytest.approx(3 / 6 / 4)
+    assert result['macro_precision'] == pytest.approx(3 / 5 / 4)
+
+
 def test_golden_figures_of_the_published_evaluation() -> None:
     with np.load(GOLDEN, allow_pickle=False) as golden:
         meta = json.loads(str(golden['meta']))

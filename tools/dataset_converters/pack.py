@@ -12,6 +12,10 @@ TimeMatch, which `TimeMatchDataset` reads and adapts from and to:
 These are the published preparation's numbers: polygons shrunk by 20 m, at least 1 ha left, and only parcels that lie
 wholly within a block of 10 980 m. Without them, those of the config's `labels` hold, and there are no blocks.
 
+Of SloveniaDataset and BrandenburgDataset whole patches are packed, for `PackedWindows` too:
+
+    python tools/dataset_converters/pack.py configs/slgt2net/slgt2net_40k_slovenia-s1-224x224.py --out data/packed
+
 What is written appears under its name when it is complete; a run that was stopped goes on where it was.
 """
 
@@ -32,16 +36,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.inspection import SPLITS, build_dataset, dataset_configs
+from mmsits.datasets.packed_mat import pack_mat
 from mmsits.datasets.packed_windows import pack_windows
 from mmsits.datasets.scene.packing import class_table, pack_domain
 from mmsits.engine import load_config
 from mmsits.engine.command_line import building, run_tool
 from mmsits.engine.files import write_atomically
 
+MAT_TYPES = ('SloveniaDataset', 'BrandenburgDataset')
+PACKED_TYPES = ('SceneDataset', *MAT_TYPES)
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Pack a scene into memory-mapped files.')
-    parser.add_argument('config', help='config file whose data loaders have datasets of the type SceneDataset')
+    parser.add_argument('config', help='config file; the types of its datasets: SceneDataset, or of MATLAB files')
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
     parser.add_argument('--split', nargs='+', choices=SPLITS, default=list(SPLITS), help='data loaders (default: all)')
     parser.add_argument('--domain', help='parcels and pixels: name country/tile/year of the domain')
@@ -59,12 +67,12 @@ def scene_configs(arguments: argparse.Namespace) -> dict[str, dict]:
     """Dataset configs of the loaders, without pipelines.
 
     Raises:
-        ValueError: If one is of another type than SceneDataset.
+        ValueError: If one is of a type that cannot be packed.
     """
     configs = dataset_configs(load_config(arguments.config, arguments.cfg_options), arguments.split)
-    others = {split: config['type'] for split, config in configs.items() if config['type'] != 'SceneDataset'}
+    others = {split: config['type'] for split, config in configs.items() if config['type'] not in PACKED_TYPES}
     if others:
-        raise ValueError(f'datasets of the type SceneDataset are packed; these are not: {others}')
+        raise ValueError(f'datasets of the types {PACKED_TYPES} are packed; these are not: {others}')
     return {split: {**config, 'pipeline': []} for split, config in configs.items()}
 
 
@@ -90,7 +98,8 @@ def pack_all_windows(configs: dict[str, dict], arguments: argparse.Namespace, co
         with building():
             dataset = build_dataset(config)
         with bar(split) as progress:
-            path = pack_windows(dataset, arguments.out / split, progress, arguments.overwrite)
+            pack = pack_mat if config['type'] in MAT_TYPES else pack_windows
+            path = pack(dataset, arguments.out / split, progress, arguments.overwrite)
         report(console, f'{len(dataset)} windows', path, start)
     console.print(
         f"Read them with dataset=dict(type='PackedWindows', data_root='{arguments.out}', split='train', pipeline=…).",

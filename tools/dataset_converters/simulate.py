@@ -44,6 +44,10 @@ from mmsits.datasets.simulator import (
 
 CALENDAR_YEAR = '2018-01-01'
 """First day where nothing else is asked for in the layout of TimeMatch, whose series are of calendar years."""
+FIRST_DAYS = {'timematch': CALENDAR_YEAR, 'mts12': '2019-01-01'}
+"""First day by layout, where nothing else is asked for."""
+LAYOUT_SENSORS = {'mts12': ('s1a',)}
+"""Sensors by layout, where nothing else is asked for; otherwise Sentinel-2."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -63,13 +67,17 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         '--season-start',
         default=None,
-        help=f'first day (default: {defaults.season_start}, with the layout of TimeMatch {CALENDAR_YEAR})',
+        help=f'first day (default: {defaults.season_start}, with the layout of TimeMatch {CALENDAR_YEAR}, with that of '
+        f'MTS12 {FIRST_DAYS["mts12"]})',
     )
     add('--season-end', default=None, help='last day, included (default: a year less a day after the start)')
     add('--shift-days', type=float, default=0.0, help='days by which all vegetation is late (default: %(default)s)')
     add('--dates', type=int, default=None, help='most Sentinel-2 dates to keep (default: all)')
     add('--s1-dates', type=int, default=None, help='most dates of each Sentinel-1 pass to keep (default: all)')
-    add('--sensors', nargs='+', choices=SENSORS, default=['s2'], help='sensors (default: s2)')
+    add('--sensors', nargs='+', choices=SENSORS, default=None, help='sensors (default: s2, with layout mts12 s1a)')
+    add(
+        '--mat-version', choices=('v5', 'v73'), default='v5', help='of MATLAB, with layout mts12 (default: %(default)s)'
+    )
     add('--classes', nargs='+', type=int, default=list(DEFAULT_CLASSES), help='crops, as PASTIS numbers')
     add('--proportions', nargs='+', type=float, default=None, help='relative areas of the crops, one for each')
     add('--field-size', type=float, default=defaults.field_size, help='mean field in hectares (default: %(default)s)')
@@ -125,7 +133,7 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
         )
     if arguments.layout == 'pastis' and not 1 <= arguments.folds <= arguments.patches:
         raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
-    season_start = CALENDAR_YEAR if arguments.layout == 'timematch' else RegionConfig().season_start
+    season_start = FIRST_DAYS.get(arguments.layout, RegionConfig().season_start)
     rows = max(1, math.isqrt(arguments.patches))
     columns = math.ceil(arguments.patches / rows)
     return RegionConfig(
@@ -140,12 +148,17 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
         temporal_shift_days=arguments.shift_days,
         cloud_cover=arguments.cloud_cover,
         pixel_noise=arguments.pixel_noise,
-        sensors=tuple(arguments.sensors),
+        sensors=sensors_of(arguments),
         s2_dates=arguments.dates,
         s1_dates=arguments.s1_dates,
         label_noise=arguments.label_noise,
         annotated_share=arguments.annotated_share,
     )
+
+
+def sensors_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the sensors that were asked for, or those that the layout is about."""
+    return tuple(arguments.sensors or LAYOUT_SENSORS.get(arguments.layout, ('s2',)))
 
 
 def make_target(arguments: argparse.Namespace, source: RegionConfig) -> RegionConfig:
@@ -167,6 +180,7 @@ def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     of_layout: dict[str, dict[str, Any]] = {
         'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
         'geotiff': dict(options=make_geotiff_options(options)),
+        'mts12': dict(patch_size=options.patch_size, patches=options.patches, mat_version=options.mat_version),
     }
     LAYOUTS[options.layout](
         regions,
@@ -203,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.picture is not None and 's2' not in options.sensors:
+    if options.picture is not None and 's2' not in sensors_of(options):
         parser.error('--picture needs the sensor s2')
     if options.layout != 'timematch' and options.target_shift_days is not None:
         parser.error('--target-shift-days needs --layout timematch')
@@ -224,6 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
     reused = there and not options.overwrite
     parts = {
         'pastis': f'{options.patches} patches',
+        'mts12': f'{options.patches} patches',
         'timematch': f'{len(regions)} domains',
         'geotiff': f'a scene of {regions[0].config.height * options.repeat} x'
         f' {regions[0].config.width * options.repeat} pixels',

@@ -89,7 +89,7 @@ def write_pastis(
     """
     regions = [regions] if isinstance(regions, RegionConfig | SimulatedRegion) else list(regions)
     configs = [region.config if isinstance(region, SimulatedRegion) else region for region in regions]
-    plans = _plan(configs, patch_size, folds, patches)
+    plans = plan_patches(configs, patch_size, folds, patches)
     description = {
         'simulator_version': SIMULATOR_VERSION,
         'layout': 'pastis',
@@ -181,7 +181,7 @@ def _put_in_place(work_dir: Path, out_dir: Path, description: dict[str, Any]) ->
     shutil.rmtree(work_dir.with_name(work_dir.name + '-old'), ignore_errors=True)
 
 
-def _plan(configs: list[RegionConfig], patch_size: int, folds: int, patches: int | None) -> list[list[_Patch]]:
+def plan_patches(configs: list[RegionConfig], patch_size: int, folds: int, patches: int | None) -> list[list[_Patch]]:
     """Place, number and fold of the patches of every region."""
     if patch_size < 1 or folds < 1 or (patches is not None and patches < 1):
         raise ValueError(f'patch_size, folds and patches must be 1 or more, not {patch_size}, {folds}, {patches}.')
@@ -266,7 +266,8 @@ def write_json(path: Path, document: dict[str, Any], indent: int | None = None) 
     path.write_text(json.dumps(document, indent=indent) + '\n', encoding='utf-8')
 
 
-def _window(patch: _Patch, size: int) -> tuple[slice, slice]:
+def patch_window(patch: _Patch, size: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a patch in its region."""
     return slice(patch.top, patch.top + size), slice(patch.left, patch.left + size)
 
 
@@ -279,7 +280,7 @@ def _features(
     }
     features = []
     for patch in plan:
-        parcels = region.parcel_ids[_window(patch, size)]
+        parcels = region.parcel_ids[patch_window(patch, size)]
         west, north = easting + PIXEL_SIZE * patch.left, ORIGIN[1] - PIXEL_SIZE * patch.top
         east, south = west + PIXEL_SIZE * size, north - PIXEL_SIZE * size
         properties: dict[str, Any] = {
@@ -300,7 +301,7 @@ def _write_annotations(folder: Path, region: SimulatedRegion, plan: list[_Patch]
     target_dir = folder / 'ANNOTATIONS'
     target_dir.mkdir(exist_ok=True)
     for patch in plan:
-        window = _window(patch, size)
+        window = patch_window(patch, size)
         label = region.label[window]
         np.save(target_dir / f'TARGET_{patch.number}.npy', np.stack([label, label, label]))
         np.save(target_dir / f'ParcelIDs_{patch.number}.npy', np.ascontiguousarray(region.parcel_ids[window]))
@@ -318,13 +319,13 @@ class _Truth:
 
     def add(self, mask: NDArray[np.uint8], ndvi: NDArray[np.float32]) -> None:
         for patch in self.plan:
-            window = _window(patch, self.size)
+            window = patch_window(patch, self.size)
             self.masks[patch.number].append(mask[window].copy())
             self.ndvi[patch.number].append(ndvi[window].astype(np.float16))
 
     def write(self, region: SimulatedRegion) -> None:
         for patch in self.plan:
-            window = _window(patch, self.size)
+            window = patch_window(patch, self.size)
             arrays: dict[str, NDArray] = {
                 'true_class': region.true_class[window],
                 'purity': region.purity[window].astype(np.float16),
@@ -361,7 +362,7 @@ def _write_sensor(
         else:
             image = region.acquisition(sensor, index)
         for patch, path in zip(plan, paths, strict=True):
-            rows, columns = _window(patch, size)
+            rows, columns = patch_window(patch, size)
             # One file open at a time: a large region has more patches than a process may have open files.
             np.load(path, mmap_mode='r+')[index] = image[:, rows, columns]
     progress(what, shape[0], shape[0])
@@ -387,7 +388,7 @@ def _summary(region: SimulatedRegion, plan: list[_Patch], size: int) -> dict[str
     """What is known of a region, for ``simulation.json``."""
     folds_of_parcel: dict[int, set[int]] = {}
     for patch in plan:
-        for parcel in np.unique(region.parcel_ids[_window(patch, size)]):
+        for parcel in np.unique(region.parcel_ids[patch_window(patch, size)]):
             folds_of_parcel.setdefault(int(parcel), set()).add(patch.fold)
     folds_of_parcel.pop(0, None)
     changed = (region.parcel_label != region.parcel_class) & (region.parcel_label != VOID)

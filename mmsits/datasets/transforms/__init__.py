@@ -7,20 +7,31 @@ from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
 from .missing import HandleMissingValues
 from .pixels import SamplePixels
+from .radar import ConvertBackscatter, FilterSpeckle, SimulateSpeckle
 from .radiometric import DisturbDates, DropChannels, JitterValues, ReplaceBand, ScaleReflectance, SwapBands
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
-from .spatial import SeriesCenterCrop, SeriesRandomCrop, SeriesRandomFlip, SeriesRandomRotate90, SpatialTransform
+from .resizing import SeriesRandomResize
+from .spatial import (
+    PadSeries,
+    SeriesCenterCrop,
+    SeriesRandomCrop,
+    SeriesRandomFlip,
+    SeriesRandomRotate90,
+    SpatialTransform,
+)
 from .temporal import CropDays, DropDates, RollDates, SampleDates, SelectDate, ShiftDays, SwapDates, ThinDates
 from .whole_series import SeriesTransform
 
 __all__ = [
     'AddSpectralIndices',
     'CompositeDates',
+    'ConvertBackscatter',
     'CropDays',
     'DisturbDates',
     'DropChannels',
     'DropCloudyDates',
     'DropDates',
+    'FilterSpeckle',
     'HandleMissingValues',
     'InterpolateDates',
     'JitterValues',
@@ -28,6 +39,7 @@ __all__ = [
     'LoadSeries',
     'LoadSeriesLabels',
     'PackSeriesInputs',
+    'PadSeries',
     'ReplaceBand',
     'RollDates',
     'SampleDates',
@@ -37,9 +49,11 @@ __all__ = [
     'SeriesCenterCrop',
     'SeriesRandomCrop',
     'SeriesRandomFlip',
+    'SeriesRandomResize',
     'SeriesRandomRotate90',
     'SeriesTransform',
     'ShiftDays',
+    'SimulateSpeckle',
     'SpatialTransform',
     'SwapBands',
     'SwapDates',

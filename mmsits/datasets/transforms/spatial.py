@@ -3,7 +3,7 @@
 Sensors of another resolution follow if their size divides the reference size (that of the targets, else of the largest
 sensor): a 20 m series of 64×64 pixels beside a 10 m label map of 128×128. A sensor of 1×1 pixel (weather) has no
 geometry.
-Everything here is a view: nothing is read from a memory-mapped file.
+Everything here but padding is a view: nothing is read from a memory-mapped file.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from mmsits.structures import ImageSeries
 
 MAP_KEYS = ('targets', 'instances')
 """Maps (..., H, W) that move with the images."""
+
+IGNORED = 255
 
 
 def reference_size(results: dict) -> tuple[int, int]:
@@ -90,8 +92,14 @@ class _Crop(SpatialTransform):
             raise ValueError(f'crop_size must be one or two positive integers, got {crop_size}')
         self.crop_size = (int(size[0]), int(size[1]))
 
-    def _origin(self, results: dict, steps: tuple[int, int]) -> tuple[int, int]:
-        """Row and column of the window, counted in steps of the coarsest grid; each from 0 to ``steps``."""
+    def _origin(self, results: dict, steps: tuple[int, int], step: int) -> tuple[int, int]:
+        """Row and column of the window, counted in steps of the coarsest grid; each from 0 to ``steps``.
+
+        Args:
+            results: the sample.
+            steps: largest row and column.
+            step: pixels of the reference grid in a step.
+        """
         raise NotImplementedError
 
     def transform(self, results: dict) -> dict:
@@ -104,7 +112,7 @@ class _Crop(SpatialTransform):
                 f'a crop of {crop_height}×{crop_width} pixels cuts through pixels of a coarser sensor; '
                 f'crop_size must be a multiple of {step} for this sample ({results.get("sample_id")})'
             )
-        row, col = self._origin(results, ((height - crop_height) // step, (width - crop_width) // step))
+        row, col = self._origin(results, ((height - crop_height) // step, (width - crop_width) // step), step)
         top, left = row * step, col * step
 
         def cut(array: np.ndarray, ratio: int) -> np.ndarray:
@@ -130,14 +138,43 @@ class SeriesRandomCrop(_Crop):
 
     Args:
         crop_size: side, or height and width, in pixels of the reference grid.
+        max_class_share: draw again, up to ten times, where one class has this share of the labelled pixels, or only one
+            class is there (mmseg's ``cat_max_ratio``). 1: the first place is taken. Samples without labels take it too.
 
     Raises:
-        ValueError: if the crop would cut through pixels of a coarser sensor.
+        ValueError: if the crop would cut through pixels of a coarser sensor, or the share is not in (0, 1].
     """
 
-    def _origin(self, results: dict, steps: tuple[int, int]) -> tuple[int, int]:
+    TRIES = 10
+
+    def __init__(self, crop_size: int | tuple[int, int], max_class_share: float = 1.0) -> None:
+        super().__init__(crop_size)
+        if not 0 < max_class_share <= 1:
+            raise ValueError(f'max_class_share must lie in (0, 1], got {max_class_share}')
+        self.max_class_share = max_class_share
+
+    def _origin(self, results: dict, steps: tuple[int, int], step: int) -> tuple[int, int]:
+        place = self._draw(results, steps)
+        if self.max_class_share == 1 or 'targets' not in results:
+            return place
+        for _ in range(self.TRIES):
+            if self._is_varied(results['targets'], place[0] * step, place[1] * step):
+                break
+            place = self._draw(results, steps)
+        return place
+
+    @staticmethod
+    def _draw(results: dict, steps: tuple[int, int]) -> tuple[int, int]:
         rng = spatial_generator_of(results)
         return int(rng.integers(steps[0] + 1)), int(rng.integers(steps[1] + 1))
+
+    def _is_varied(self, targets: np.ndarray, top: int, left: int) -> bool:
+        window = targets[..., top : top + self.crop_size[0], left : left + self.crop_size[1]]
+        counts = np.bincount(window.ravel(), minlength=IGNORED + 1)[:IGNORED]
+        return bool((counts > 0).sum() > 1 and counts.max() < self.max_class_share * counts.sum())
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(crop_size={self.crop_size}, max_class_share={self.max_class_share})'
 
 
 @TRANSFORMS.register_module()
@@ -154,7 +191,7 @@ class SeriesCenterCrop(_Crop):
         ValueError: if the crop would cut through pixels of a coarser sensor.
     """
 
-    def _origin(self, results: dict, steps: tuple[int, int]) -> tuple[int, int]:
+    def _origin(self, results: dict, steps: tuple[int, int], step: int) -> tuple[int, int]:
         return steps[0] // 2, steps[1] // 2
 
 
@@ -219,3 +256,47 @@ class SeriesRandomRotate90(SpatialTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
+class PadSeries(SpatialTransform):
+    """Pad a smaller image at the bottom and right, with pixels that are not valid and labels that are ignored.
+
+    Batches are padded anyhow, to their largest image; this makes sizes equal in all of them.
+
+    Required keys: inputs. Changed keys: inputs, targets. Added keys: img_shape.
+
+    Args:
+        size: height and width at least, in pixels of the reference grid.
+
+    Raises:
+        ValueError: if the size is no multiple of a coarser sensor's pixels, or the sample has ``instances``.
+    """
+
+    def __init__(self, size: int | tuple[int, int]) -> None:
+        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+    def transform(self, results: dict) -> dict:
+        """Pad every sensor and the targets."""
+        if 'instances' in results:
+            raise ValueError('PadSeries: instances cannot be padded; put them behind it')
+        height, width = reference_size(results)
+        rows, columns = max(self.size[0] - height, 0), max(self.size[1] - width, 0)
+        if not rows and not columns:
+            return results
+        ratios = resolution_ratios(results)
+        if any(rows % ratio or columns % ratio for ratio in ratios.values()):
+            raise ValueError(f'PadSeries: {self.size} cuts through pixels of a coarser sensor ({ratios})')
+        for sensor, ratio in ratios.items():
+            values, days, valid = results['inputs'][sensor]
+            by = ((0, 0), (0, rows // ratio), (0, columns // ratio))
+            seen = np.pad(np.broadcast_to(valid, (len(days), *values.shape[-2:])), by)
+            results['inputs'][sensor] = ImageSeries(np.pad(np.asarray(values), ((0, 0), *by)), days, seen)
+        if 'targets' in results:
+            margins = ((0, rows), (0, columns))
+            results['targets'] = np.pad(results['targets'], margins, constant_values=IGNORED)
+        results['img_shape'] = (height + rows, width + columns)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(size={self.size})'

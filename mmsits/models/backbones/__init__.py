@@ -1,7 +1,21 @@
 """Networks from a dict of `ImageSeries` to feature maps, highest resolution first."""
 
+from .conv_recurrent import ConvRecurrentBackbone
+from .fpn_convlstm import FPNConvLSTM
 from .pixel_set import PixelSetBackbone
 from .pixelwise import PixelwiseBackbone
+from .slgt2net import SLGT2Net
+from .uconvlstm import UConvLSTM
+from .unet3d import UNet3D
 from .utae import UTAE
 
-__all__ = ['UTAE', 'PixelSetBackbone', 'PixelwiseBackbone']
+__all__ = [
+    'UTAE',
+    'ConvRecurrentBackbone',
+    'FPNConvLSTM',
+    'PixelSetBackbone',
+    'PixelwiseBackbone',
+    'SLGT2Net',
+    'UConvLSTM',
+    'UNet3D',
+]

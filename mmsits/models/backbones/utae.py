@@ -7,8 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -16,12 +14,14 @@ from mmsits.structures import ImageSeries, dates_exist
 
 from ..layers.conv_blocks import ConvLayer, DownConvBlock, PaddingMode, UpConvBlock
 from ..layers.date_packing import DatePacking
+from ..layers.spatial_padding import pad_to_multiple
 from ..layers.temporal_aggregator import TemporalAggregator
 from ..temporal_encoders.ltae import LTAE
+from .single_sensor import SingleSensorBackbone, existing_images
 
 
 @MODELS.register_module()
-class UTAE(BaseModule):
+class UTAE(SingleSensorBackbone):
     """A U-Net whose encoder sees each date, whose decoder sees the whole series, with one temporal attention for all
     levels.
 
@@ -82,13 +82,11 @@ class UTAE(BaseModule):
         sensor: str = 's2',
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(init_cfg)
+        super().__init__(in_channels, sensor, init_cfg)
         enc = list(encoder_widths)
         dec = enc if decoder_widths is None else list(decoder_widths)
         _check_options(enc, dec, (str_conv_k, str_conv_s, str_conv_p), agg_mode, n_head)
-        self.in_channels = in_channels
         self.out_channels = tuple(dec)
-        self.sensor = sensor
         self.channels_last = channels_last
         self.stride = str_conv_s
         resample: dict[str, Any] = dict(
@@ -134,7 +132,7 @@ class UTAE(BaseModule):
     def forward_with_attention(self, inputs: Mapping[str, ImageSeries]) -> tuple[tuple[Tensor, ...], Tensor]:
         """As `forward`, and the attention of the L-TAE (N, heads, T, h, w) at the lowest resolution, of the maps as
         padded inside."""
-        series = self._get_series(inputs)
+        series = self.series_of(inputs)
         size = series.values.shape[-2:]
         dates = DatePacking(dates_exist(series.valid))
         frames = self._existing_frames(series, dates)  # M, bands, H, W: M dates exist in the batch
@@ -157,24 +155,12 @@ class UTAE(BaseModule):
             maps.append(up_block(maps[-1], skip))  # N, d_i, H / s^i, W / s^i
         return self._crop(maps[::-1], size), attention
 
-    def _get_series(self, inputs: Mapping[str, ImageSeries]) -> ImageSeries:
-        if self.sensor not in inputs:
-            raise KeyError(f'UTAE was built for sensor {self.sensor!r}, the inputs hold {sorted(inputs)}')
-        series = inputs[self.sensor]
-        bands, height, width = series.values.shape[2:]
-        if bands != self.in_channels:
-            raise ValueError(f'UTAE was built for {self.in_channels} bands of {self.sensor!r}, the series has {bands}')
-        if min(height, width) < self.min_size:
-            raise ValueError(f'UTAE takes images of at least {self.min_size} x {self.min_size}, got {height} x {width}')
-        return series
-
     def _existing_frames(self, series: ImageSeries, dates: DatePacking) -> Tensor:
         """Existing dates (M, bands, H', W'): zero where a pixel is not valid, padded to a size that the U-Net
         divides."""
-        frames = dates.pack(series.values)
-        if series.valid.shape[-2:] != (1, 1):
-            frames = frames.masked_fill(~dates.pack(series.valid).unsqueeze(1), 0.0)
-        frames = _pad_to_multiple(frames, self.stride ** len(self.down_blocks))
+        multiple = self.stride ** len(self.down_blocks)
+        # Reflect padding of the lowest map needs two pixels.
+        frames = pad_to_multiple(existing_images(series, dates), multiple, at_least=2 * multiple)
         return frames.contiguous(memory_format=torch.channels_last) if self.channels_last else frames
 
     def _crop(self, maps: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, ...]:
@@ -182,18 +168,6 @@ class UTAE(BaseModule):
         height, width = size
         strides = [self.stride**level for level in range(len(maps))]
         return tuple(m[..., : -(-height // s), : -(-width // s)] for m, s in zip(maps, strides, strict=True))
-
-
-def _pad_to_multiple(frames: Tensor, multiple: int) -> Tensor:
-    """Pad height and width at their ends to a multiple, two times it at least, as reflect padding of the lowest map
-    needs two pixels."""
-    for dim in (-2, -1):
-        length = frames.shape[dim]
-        missing = max(-(-length // multiple), 2) * multiple - length
-        if missing:
-            mode = 'reflect' if missing < length else 'replicate'
-            frames = F.pad(frames, (0, missing, 0, 0) if dim == -1 else (0, 0, 0, missing), mode=mode)
-    return frames
 
 
 def _check_options(

@@ -1,7 +1,8 @@
 """Decode heads beside those of mmseg."""
 
+from .conv_head import ConvHead
 from .ensemble_head import EnsembleHead
 from .mlp_head import MLPHead
 from .utae_head import UTAEHead
 
-__all__ = ['EnsembleHead', 'MLPHead', 'UTAEHead']
+__all__ = ['ConvHead', 'EnsembleHead', 'MLPHead', 'UTAEHead']

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from mmengine.model import update_init_info
 from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
@@ -89,3 +91,37 @@ class KaimingNormalInit:
             nn.init.zeros_(layer.bias)
         if isinstance(layer, nn.Linear | nn.Conv1d) and layer.bias is not None and type(layer) is not PackedProjection:
             nn.init.normal_(layer.bias)
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class SLGT2NetInit:
+    """The initialisation of SL-GT2Net (Ni et al., IEEE TAES 2025, published code).
+
+    | layer | weight | bias |
+    |---|---|---|
+    | linear layers | normal, standard deviation 0.02, cut at 2 | 0 |
+    | layer norm | 1 | 0 |
+    | convolutions in 3-D | normal, standard deviation sqrt(2 g / (kernel volume x channels out)), g groups | 0 |
+
+    Everything else stays as it was made.
+    """
+
+    wholemodule = False  # set by mmengine's `override`
+
+    def __call__(self, module: nn.Module) -> None:
+        """Initialise a module and all its submodules."""
+        module.apply(self._init_layer)
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=f'{type(self).__name__}: normal weights, biases 0')
+
+    @staticmethod
+    def _init_layer(layer: nn.Module) -> None:
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+        elif isinstance(layer, nn.LayerNorm):
+            nn.init.ones_(layer.weight)
+        elif isinstance(layer, nn.Conv3d):
+            fan_out = math.prod(layer.kernel_size) * layer.out_channels // layer.groups
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
+        if isinstance(layer, nn.Linear | nn.LayerNorm | nn.Conv3d) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)

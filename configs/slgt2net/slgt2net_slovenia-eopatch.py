@@ -1,0 +1,8 @@
+# A small SL-GT2Net on a real patch of Slovenia from another sensor, in the layout of MTS12: each month's NDVI and cloud
+# probability (both 0 to 1, stretched to 0..255) stand in the place of VV and VH.
+_base_ = './slgt2net_flanders-s1.py'
+data_root = '{{$MMSITS_DATA:data}}/slovenia-eopatch/slovenia'
+
+_data = dict(data_root=data_root, units=dict(s1='NDVI and cloud probability x 255'))
+train_dataloader = dict(dataset=_data)
+test_dataloader = dict(dataset=_data)

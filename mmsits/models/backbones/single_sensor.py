@@ -1,0 +1,71 @@
+"""What backbones that read one sensor share: taking its series out of the inputs, and filling what was not observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mmsits.structures import ImageSeries
+
+from ..layers.date_packing import DatePacking
+
+
+class SingleSensorBackbone(BaseModule):
+    """Base of the backbones that read one sensor.
+
+    Args:
+        in_channels: bands of the series.
+        sensor: key of the inputs.
+        init_cfg: mmengine's initialisation config.
+
+    Attributes:
+        min_size: smallest height and width.
+        out_channels: channels of the maps, highest resolution first; a backbone sets it.
+    """
+
+    min_size = 1
+    out_channels: tuple[int, ...]
+
+    def __init__(self, in_channels: int, sensor: str, init_cfg: Any = None) -> None:
+        super().__init__(init_cfg)
+        self.in_channels, self.sensor = in_channels, sensor
+
+    def series_of(self, inputs: Mapping[str, ImageSeries]) -> ImageSeries:
+        """The series of the sensor.
+
+        Raises:
+            KeyError: if the sensor is missing.
+            ValueError: if bands or size do not fit.
+        """
+        name = type(self).__name__
+        if self.sensor not in inputs:
+            raise KeyError(f'{name} was built for sensor {self.sensor!r}, the inputs hold {sorted(inputs)}')
+        series = inputs[self.sensor]
+        bands, height, width = series.values.shape[2:]
+        if bands != self.in_channels:
+            raise ValueError(
+                f'{name} was built for {self.in_channels} bands of {self.sensor!r}, the series has {bands}'
+            )
+        if min(height, width) < self.min_size:
+            raise ValueError(
+                f'{name} takes images of at least {self.min_size} x {self.min_size}, got {height} x {width}'
+            )
+        return series
+
+
+def existing_images(series: ImageSeries, dates: DatePacking) -> Tensor:
+    """Images of the dates that exist (M, C, H, W), zero where a pixel is not valid."""
+    images = dates.pack(series.values)
+    if series.valid.shape[-2:] != (1, 1):
+        images = images.masked_fill(~dates.pack(series.valid).unsqueeze(1), 0.0)
+    return images
+
+
+def filled_values(series: ImageSeries) -> Tensor:
+    """Values (N, T, C, H, W), zero where not valid."""
+    if bool(series.valid.all()):
+        return series.values
+    return series.values.masked_fill(~series.valid.unsqueeze(2), 0.0)
