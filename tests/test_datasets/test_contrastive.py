@@ -78,8 +78,8 @@ def test_shared_noise_reaches_the_key_unless_the_query_was_rolled(table: dict) -
 def test_shared_noise_needs_noise_and_whole_batches(table: dict) -> None:
     with pytest.raises(ValueError, match='DisturbDates'):
         ContrastiveViews(table, [PACK], shared_noise=True)
-    dataset = ContrastiveViews(table, [NOISE, dict(type='DropDates'), PACK], shared_noise=True)
-    with pytest.raises(ValueError, match='DropDates cannot'):
+    dataset = ContrastiveViews(table, [NOISE, dict(type='SeriesRandomFlip'), PACK], shared_noise=True)
+    with pytest.raises(ValueError, match='SeriesRandomFlip cannot'):
         dataset.__getitems__(indices())
 
 
