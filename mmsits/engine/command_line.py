@@ -12,6 +12,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from mmsits.datasets.errors import DataError
 from mmsits.engine.config import constructor_arguments
 from mmsits.engine.errors import CheckpointError, ConfigError, DiskWriteError
@@ -34,6 +37,22 @@ def building() -> Iterator[None]:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, ImportError, AssertionError) as error:
         raise _BuildError(_wrong_name(error) or _plain(error)) from error
+
+
+@contextmanager
+def progress_bar(name: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, with the time that is left.
+
+    Args:
+        name: what is being done.
+
+    Yields:
+        What is to be called with the number of steps done and in all.
+    """
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def run_tool(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:

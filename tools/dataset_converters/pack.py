@@ -25,13 +25,10 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import DictAction
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.datasets.errors import DataError
@@ -40,7 +37,7 @@ from mmsits.datasets.packed_mat import pack_mat
 from mmsits.datasets.packed_windows import pack_windows
 from mmsits.datasets.scene.packing import class_table, pack_domain
 from mmsits.engine import load_config
-from mmsits.engine.command_line import building, run_tool
+from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
 
 MAT_TYPES = ('SloveniaDataset', 'BrandenburgDataset')
@@ -76,15 +73,6 @@ def scene_configs(arguments: argparse.Namespace) -> dict[str, dict]:
     return {split: {**config, 'pipeline': []} for split, config in configs.items()}
 
 
-@contextmanager
-def bar(name: str) -> Any:
-    """A progress bar on the screen; gives what is called with the steps done and in all."""
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(name, total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)
-
-
 def report(console: Console, what: str, path: Path, start: float) -> None:
     size = sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
     console.print(f'{path}: {what}, {size / 1e9:.3f} GB, in {time.monotonic() - start:.0f} s', markup=False)
@@ -97,7 +85,7 @@ def pack_all_windows(configs: dict[str, dict], arguments: argparse.Namespace, co
         start = time.monotonic()
         with building():
             dataset = build_dataset(config)
-        with bar(split) as progress:
+        with progress_bar(split) as progress:
             pack = pack_mat if config['type'] in MAT_TYPES else pack_windows
             path = pack(dataset, arguments.out / split, progress, arguments.overwrite)
         report(console, f'{len(dataset)} windows', path, start)
@@ -121,7 +109,7 @@ def pack_all_parcels(configs: dict[str, dict], arguments: argparse.Namespace, co
     with building():
         dataset = build_dataset(config)
     folder = arguments.out / arguments.domain.strip('/')
-    with bar(arguments.domain) as progress:
+    with progress_bar(arguments.domain) as progress:
         path = pack_domain(
             dataset, folder, arguments.sensor, arguments.block_size, progress, overwrite=arguments.overwrite
         )

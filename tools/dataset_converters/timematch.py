@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import mmsits  # noqa: F401 (silences what its dependencies print)
 from mmsits.datasets.errors import DataError
@@ -24,7 +23,7 @@ from mmsits.datasets.packed_parcels import is_packed, pack_parcels
 from mmsits.datasets.parcel_store import read_domain_metadata
 from mmsits.datasets.timematch import BANDS, domain_folder
 from mmsits.datasets.zarr_parcels import ZarrParcels
-from mmsits.engine.command_line import run_tool
+from mmsits.engine.command_line import progress_bar, run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -66,10 +65,8 @@ def pack(root: Path, domain: str, out: Path, overwrite: bool, console: Console) 
     target.mkdir(parents=True, exist_ok=True)
     _refuse_full_disk(target, needed)
     start = time.monotonic()
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(domain, total=len(source.table))
-        pack_parcels(source, target, lambda done, total: bar.update(task, completed=done), overwrite)
+    with progress_bar(domain) as progress:
+        pack_parcels(source, target, progress, overwrite)
     console.print(
         f'{domain}: {len(source.table)} parcels, {int(source.sizes.sum())} pixels, {needed / 1e9:.2f} GB in '
         f'{time.monotonic() - start:.0f} s'
