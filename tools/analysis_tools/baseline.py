@@ -21,7 +21,8 @@ from mmengine.dataset import BaseDataset
 
 from mmsits.datasets.inspection import build_dataset
 from mmsits.engine import load_config
-from mmsits.engine.command_line import building, run_tool
+from mmsits.engine.command_line import building, progress_bar, run_tool
+from mmsits.engine.files import write_atomically
 from mmsits.evaluation import pixel_baselines
 from mmsits.evaluation.segmentation_metric import scores
 
@@ -55,15 +56,15 @@ def baseline_confusions(
     fitted = pixel_baselines.pixel_table(train, grid, max_pixels)
     scored = pixel_baselines.pixel_table(test, grid)
     classes = len(train.metainfo['classes'])
-    forests = [
-        pixel_baselines.classifier_confusion(
-            pixel_baselines.random_forest(trees, seed, jobs=-1), fitted, scored, classes
-        )
-        for seed in seeds
-    ]
-    linear = pixel_baselines.classifier_confusion(pixel_baselines.linear_model(), fitted, scored, classes)
-    majority = pixel_baselines.majority_confusion(fitted, scored, classes)
-    return {'random forest': forests, 'linear model': [linear], 'majority class': [majority]}
+    models = [('random forest', pixel_baselines.random_forest(trees, seed, jobs=-1)) for seed in seeds]
+    models.append(('linear model', pixel_baselines.linear_model()))
+    confusions: dict[str, list[np.ndarray]] = {name: [] for name, _ in models}
+    with progress_bar(f'fitting to {len(fitted.labels)} series') as update:
+        for done, (name, model) in enumerate(models):
+            update(done, len(models))
+            confusions[name].append(pixel_baselines.classifier_confusion(model, fitted, scored, classes))
+        update(len(models), len(models))
+    return confusions | {'majority class': [pixel_baselines.majority_confusion(fitted, scored, classes)]}
 
 
 def scoring_rules(cfg: Config, classes: Sequence[str]) -> dict[str, Any]:
@@ -102,9 +103,8 @@ def main(args: argparse.Namespace) -> None:
         for run in runs:
             print(f'{name:15s} ' + '  '.join(f'{key} {100 * value:5.1f}' for key, value in run.items()))
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
         matrices = {name: [matrix.tolist() for matrix in runs] for name, runs in confusions.items()}
-        args.out.write_text(json.dumps({'scores': results, 'confusion': matrices}))
+        write_atomically(args.out, json.dumps({'scores': results, 'confusion': matrices}).encode())
 
 
 if __name__ == '__main__':
