@@ -20,6 +20,14 @@ DATE_PATTERN = r'(?<!\d)(?P<date>\d{4}[-_]?\d{2}[-_]?\d{2})(?!\d)'
 
 SUFFIXES = ('.tif', '.tiff', '.jp2', '.vrt')
 
+_SEPARATOR = '[-_/.]'
+_CALENDAR = (
+    # With separators, months and days may have one digit only.
+    re.compile(rf'(\d{{4}}){_SEPARATOR}(\d{{1,2}}){_SEPARATOR}(\d{{1,2}})(?!\d)'),
+    re.compile(rf'(\d{{4}}){_SEPARATOR}?(\d{{2}}){_SEPARATOR}?(\d{{2}})(?!\d)'),
+)
+_ORDINAL = re.compile(rf'(\d{{4}}){_SEPARATOR}?(\d{{3}})')
+
 
 class Layer(NamedTuple):
     """A raster file, or one band of it, with what its name or the table says about it.
@@ -120,14 +128,23 @@ def parse_day(text: str, date_format: str | None, path: Path) -> int:
     try:
         if date_format is not None:
             return day_number(datetime.datetime.strptime(text, date_format).date())
-        digits = re.sub(r'[-_/.]', '', text[:10])
-        form = {8: '%Y%m%d', 7: '%Y%j'}[len(digits)]
-        return day_number(datetime.datetime.strptime(digits, form).date())
-    except (ValueError, KeyError) as error:
+        return day_number(_calendar_date(text))
+    except ValueError as error:
         known = date_format or 'yyyymmdd, yyyy-mm-dd or yyyyddd'
         raise DataError(
             f'{text!r} is not a date ({known} is expected)', path=path, hint='Correct it, or give date_format.'
         ) from error
+
+
+def _calendar_date(text: str) -> datetime.date:
+    """The date that a text begins with, or the day of a year that it is."""
+    for form in _CALENDAR:
+        if match := form.match(text):
+            year, month, day = (int(part) for part in match.groups())
+            return datetime.date(year, month, day)
+    if match := _ORDINAL.fullmatch(text):
+        return datetime.datetime.strptime(''.join(match.groups()), '%Y%j').date()
+    raise ValueError(text)
 
 
 def _from_names(

@@ -128,3 +128,24 @@ def test_days_count_from_1970(tmp_path: Path) -> None:
     touch(tmp_path, '19700102.tif')
     assert [layer.day for layer in list_layers(tmp_path)] == [1]
     assert np.datetime64(1, 'D') == np.datetime64('1970-01-02')
+
+
+@pytest.mark.parametrize(
+    ('text', 'date'),
+    [
+        ('2022-1-15', '2022-01-15'),
+        ('2022-01-5', '2022-01-05'),
+        ('2022/12/5', '2022-12-05'),
+        ('2022-015', '2022-01-15'),
+        ('2022-01-15T23:30:00+02:00', '2022-01-15'),
+        ('20220115T103321', '2022-01-15'),
+    ],
+)
+def test_days_without_a_leading_zero_are_no_days_of_the_year(text: str, date: str) -> None:
+    assert iso_day(parse_day(text, None, Path('x.csv'))) == date
+
+
+@pytest.mark.parametrize('text', ['2022-13-1', '202215', '2022-1', '2022-115-3', '15.1.2022', '2022-000'])
+def test_what_might_be_several_dates_is_none(text: str) -> None:
+    with pytest.raises(DataError, match='is not a date'):
+        parse_day(text, None, Path('x.csv'))
