@@ -66,10 +66,12 @@ def _read_groups(path: Path, column: str) -> dict[str, str]:
 
 
 def _read_table(path: Path) -> dict[str, np.ndarray]:
-    from pyarrow import ArrowException, csv, parquet
+    from pyarrow import ArrowException, csv, parquet, string
 
+    # Names as they stand there: '007' is not 7.
+    as_text = csv.ConvertOptions(column_types=dict(id=string()))
     try:
-        table = parquet.read_table(path) if path.suffix == '.parquet' else csv.read_csv(path)
+        table = parquet.read_table(path) if path.suffix == '.parquet' else csv.read_csv(path, convert_options=as_text)
     except (ArrowException, OSError) as error:
         raise DataError(f'not a readable table ({error})', path=path, hint=_HINT) from error
     return {name: table.column(name).to_numpy() for name in table.column_names}

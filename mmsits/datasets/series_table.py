@@ -186,7 +186,7 @@ def read_series_table(
     try:
         if path.suffix == '.npz':
             return _read_arrays(path, reading)
-        return _read_rows(path, _read_columns(path), reading)
+        return _read_rows(path, _read_columns(path, [reading.names['id'], reading.names['date']]), reading)
     except DataError:
         raise
     # numpy, zip and arrow have errors of their own for damaged files.
@@ -383,25 +383,48 @@ def _new_year(year: Any, path: Path) -> int:
     return _day(f'{int(year):04d}-01-01', path)
 
 
-def _read_columns(path: Path) -> dict[str, np.ndarray]:
-    """Columns of a CSV or Parquet file as numpy arrays; missing numbers are NaN."""
+def _read_columns(path: Path, as_written: Sequence[str | None]) -> dict[str, np.ndarray]:
+    """Columns of a CSV or Parquet file as numpy arrays; missing numbers are NaN.
+
+    Args:
+        path: the file.
+        as_written: columns of a CSV file that stay texts: '007' is not 7, and a date with a time zone is the day that
+            stands there rather than that of Greenwich.
+    """
     if path.suffix == '.parquet':
         from pyarrow import parquet
 
         table = parquet.read_table(path)
     elif path.suffix == '.csv':
-        from pyarrow import csv
+        from pyarrow import csv, string
 
-        table = csv.read_csv(path)
+        kinds = {name: string() for name in as_written if name is not None}
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=kinds))
     else:
         raise DataError(f'{path.suffix!r} is no table that can be read', path=path, hint='Give .csv, .parquet or .npz.')
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: _local(table.column(name)).to_numpy() for name in table.column_names}
+
+
+def _local(column: Any) -> Any:
+    """A column; times with a zone as the clock of that zone shows them."""
+    from pyarrow import compute, types
+
+    zoned = types.is_timestamp(column.type) and column.type.tz is not None
+    return compute.local_timestamp(column) if zoned else column
 
 
 def _read_rows(path: Path, columns: dict[str, np.ndarray], reading: _Reading) -> SeriesTable:
     """Bring rows (series, date) to series."""
     names, bands = reading.names, reading.bands
-    keys = np.array([str(key) for key in _column(columns, names['id'], path).tolist()])
+    ids = _column(columns, names['id'], path).tolist()
+    nameless = [row for row, key in enumerate(ids) if key is None or key != key or key == '']
+    if nameless:
+        raise DataError(
+            f'{len(nameless)} rows have no entry in {names["id"]!r}, the first is row {nameless[0]} (from 0)',
+            path=path,
+            hint='Say which series they belong to, or leave them out.',
+        )
+    keys = np.array([str(key) for key in ids])
     if len(keys) == 0:
         raise DataError('the table has no row', path=path, hint='Write the file again.')
     days = _row_days(columns, reading, path)
@@ -487,14 +510,27 @@ def _row_days(columns: Mapping[str, np.ndarray], reading: _Reading, path: Path) 
     names = reading.names
     if (dates := columns.get(names['date'] or '')) is not None:
         if dates.dtype.kind == 'M':
+            _refuse_missing(np.isnat(dates), names['date'], path)
             return dates.astype('datetime64[D]').astype(np.int64)
-        return np.array([_day(date, path) for date in dates.tolist()], np.int64)
+        days: dict[Any, int] = {date: _day(date, path) for date in set(dates.tolist())}
+        return np.array([days[date] for date in dates.tolist()], np.int64)
     doy = _column(columns, names['day_of_year'], path)
+    if doy.dtype.kind == 'f':
+        _refuse_missing(~np.isfinite(doy), names['day_of_year'], path)
     if names['year'] not in columns and reading.year is not None:
         return _new_year(reading.year, path) + doy.astype(np.int64) - 1
     year = _column(columns, names['year'], path)
     starts = {value: _new_year(value, path) for value in set(year.tolist())}
     return np.array([starts[value] for value in year.tolist()], np.int64) + doy.astype(np.int64) - 1
+
+
+def _refuse_missing(missing: np.ndarray, name: str | None, path: Path) -> None:
+    if missing.any():
+        raise DataError(
+            f'{missing.sum()} rows have no entry in {name!r}, the first is row {int(missing.argmax())} (from 0)',
+            path=path,
+            hint='Give each row its date, or leave it out.',
+        )
 
 
 def _refuse_repeated(keys: np.ndarray, series: np.ndarray, days: np.ndarray, path: Path) -> None:

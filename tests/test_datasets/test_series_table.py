@@ -8,6 +8,8 @@ import torch
 from mmengine.dataset import pseudo_collate
 
 from mmsits.datasets import DataError, DrawIndex, SeriesTableDataset, identity_collate, series_table
+from mmsits.datasets.groups import sample_groups
+from mmsits.datasets.series_table import read_series_table
 from mmsits.models import SeriesDataPreprocessor
 
 PACK = [dict(type='PackSeriesInputs')]
@@ -353,3 +355,41 @@ def test_gaps_among_the_labels_are_no_class(tmp_path: Path) -> None:
     assert dataset.labels.tolist() == [1, 255, 0]
     # Whole numbers are a band like any other.
     assert dataset.metainfo['bands']['x'] == ('ndvi', 'clouds')
+
+
+def test_names_are_what_the_file_says(tmp_path: Path) -> None:
+    rows = ['01,2020-01-01,1', '01,2020-02-01,2', '1,2020-03-01,3', '1,2020-04-01,5']
+    (tmp_path / 'fields.csv').write_text('id,date,ndvi\n' + '\n'.join(rows) + '\n')
+    dataset = SeriesTableDataset(str(tmp_path), 'fields.csv', with_labels=False)
+    assert dataset.table.ids == ['01', '1'], 'two fields became one'
+    (tmp_path / 'valleys.csv').write_text('id,valley\n01,north\n1,south\n')
+    assert sample_groups(dataset, 'valley', tmp_path / 'valleys.csv') == ['north', 'south']
+
+
+@pytest.mark.parametrize(
+    ('head', 'row', 'message'),
+    [
+        ('id,date,b', 'a,,2', "'' is no date"),
+        ('id,doy,b', 'a,,2', r"1 rows have no entry in 'doy', the first is row 1"),
+        ('id,date,b', ',2020-02-01,2', r"1 rows have no entry in 'id', the first is row 1"),
+    ],
+)
+def test_rows_without_name_or_date_are_refused(tmp_path: Path, head: str, row: str, message: str) -> None:
+    first = 'a,1,1' if 'doy' in head else 'a,2020-01-01,1'
+    (tmp_path / 't.csv').write_text(f'{head}\n{first}\n{row}\n')
+    with pytest.raises(DataError, match=message):
+        read_series_table(tmp_path / 't.csv', year=2020)
+
+
+def test_times_of_a_zone_are_days_of_that_zone(tmp_path: Path) -> None:
+    import pandas
+
+    (tmp_path / 't.csv').write_text('id,date,b\na,2020-05-01T00:00:00+02:00,1\na,2020-06-01T00:00:00+02:00,2\n')
+    times = pandas.to_datetime(['2020-05-01', '2020-06-01']).tz_localize('Europe/Berlin')
+    pandas.DataFrame(dict(id=['a', 'a'], date=times, b=[1.0, 2.0])).to_parquet(tmp_path / 't.parquet')
+    for name in ('t.csv', 't.parquet'):
+        days = read_series_table(tmp_path / name).days[0].astype('datetime64[D]')
+        assert [str(day) for day in days] == ['2020-05-01', '2020-06-01']
+    pandas.DataFrame(dict(id=['a', 'a'], date=[times[0], None], b=[1.0, 2.0])).to_parquet(tmp_path / 't.parquet')
+    with pytest.raises(DataError, match="1 rows have no entry in 'date'"):
+        read_series_table(tmp_path / 't.parquet')
