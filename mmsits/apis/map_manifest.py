@@ -68,6 +68,9 @@ class MapManifest:
         self.tile_digests: list[str] = list((earlier or {}).get('tiles') or [])
         if earlier is None:
             self._write()
+        elif self.complete:
+            # A run that was killed after its last note left them.
+            shutil.rmtree(self._tiles, ignore_errors=True)
 
     def _earlier(self, overwrite: bool) -> dict[str, Any] | None:
         """The manifest that is there; None if there is none, or a damaged one is to be replaced."""

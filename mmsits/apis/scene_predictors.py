@@ -222,7 +222,10 @@ class _Blend:
         first, end = max(left, self.tile.column), min(left + width, self.tile.column + self.tile.width)
         source = slice(first - left, end - left)
         target = slice(first - self.tile.column, end - self.tile.column)
-        weights = self._weights[:height, source]
+        # What a network says of a pixel without an observation in its window (a transform may have left none of it)
+        # must not be mixed with what it says of it in another one.
+        seen = torch.from_numpy(np.ascontiguousarray(observed[:, source])).to(self._weights.device)
+        weights = self._weights[:height, source] * seen
         self._sums[:-1, :height, target] += probabilities[..., source] * weights
         self._sums[-1, :height, target] += weights
         self._observed[:height, target] |= observed[:, source]

@@ -1,17 +1,20 @@
 """What is written of a map: rasters, styles, the note of what is finished, and the description of a scene."""
 
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from mmengine.config import Config
 from rasterio.crs import CRS
 
-from mmsits.apis import map_writer
+from mmsits.apis import map_manifest, map_writer
 from mmsits.apis.map_manifest import TILES, MapManifest
 from mmsits.apis.scene_config import scene_config
+from mmsits.apis.scene_predictors import _Blend
 from mmsits.apis.scene_tiles import blending_weights, blocks_of, window_starts
 from mmsits.datasets.scene.grid import Grid, Window
 from mmsits.engine.errors import ConfigError
@@ -209,3 +212,29 @@ def test_no_scene_and_options_of_no_sensor():
         scene_config(Config(), META, {'s1': 'there'}, {'s3.nodata': 0})
     with pytest.raises(ConfigError, match=r'expected SENSOR\.OPTION'):
         scene_config(Config(), META, {'s1': 'there'}, {'nodata': 0})
+
+
+def test_tiles_of_a_run_that_was_killed_after_its_last_note_go(tmp_path, monkeypatch):
+    manifest = MapManifest(tmp_path, dict(a=1))
+    manifest.save(0, dict(x=np.arange(3)))
+    (tmp_path / 'classes.tif').write_bytes(b'map')
+    with monkeypatch.context() as patch:
+        patch.setattr(map_manifest.shutil, 'rmtree', lambda *_, **__: None)
+        manifest.finish(['classes.tif'], 1)
+    assert (tmp_path / TILES).is_dir()
+    assert MapManifest(tmp_path, dict(a=1)).complete
+    assert not (tmp_path / TILES).exists()
+
+
+def test_windows_without_an_observation_of_a_pixel_say_nothing_of_it():
+    runner = SimpleNamespace(device=torch.device('cpu'), classes=2)
+    blend = _Blend(runner, Window(0, 0, 4, 6), 4)
+    blend.move_to(0)
+    said, guessed = (torch.tensor([share, 1 - share])[:, None, None].expand(2, 4, 4) for share in (0.9, 0.0))
+    seen = np.ones((4, 4), bool)
+    blend.add(0, said, seen)
+    blend.add(2, guessed, ~seen)
+    strip = blend.finish(4)
+    np.testing.assert_allclose(strip.probabilities[0, :, :4], 0.9, rtol=1e-6)
+    assert strip.observed.tolist() == [[True] * 4 + [False] * 2] * 4
+    assert (strip.probabilities[:, :, 4:] == 0).all()
