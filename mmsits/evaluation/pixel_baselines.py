@@ -44,15 +44,15 @@ def season_grid(dataset: BaseDataset, step: int = 15) -> np.ndarray:
     return np.arange(min(int(d.min()) for d in observed), max(int(d.max()) for d in observed) + 1, step)
 
 
-def share_dates(dataset: BaseDataset, tolerance: int = 3) -> bool:
-    """Whether all samples of a dataset have the same days of the season, of one sensor (others may be static).
+def share_dates(*datasets: BaseDataset, tolerance: int = 3) -> bool:
+    """Whether all samples of some datasets have the same days of the season, of one sensor (others may be static).
 
     Args:
-        dataset: see `pixel_table`.
+        *datasets: see `pixel_table`.
         tolerance: days by which samples may differ; leap years shift dates by one.
     """
     days: list[np.ndarray] = []
-    for sample in (dataset[i] for i in range(len(dataset))):
+    for sample in (dataset[i] for dataset in datasets for i in range(len(dataset))):
         dated = [series.days.numpy() for series in sample['inputs'].values() if len(series.days) > 1]
         if len(dated) != 1 or (days and len(dated[0]) != len(days[0])):
             return False

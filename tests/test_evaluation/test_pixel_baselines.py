@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from mmsits.datasets import SeriesTableDataset
 from mmsits.datasets.transforms import interpolate_to_grid
 from mmsits.evaluation.pixel_baselines import (
     PixelTable,
@@ -15,6 +16,7 @@ from mmsits.evaluation.pixel_baselines import (
     share_dates,
 )
 from mmsits.structures import ImageSeries, SampleMeta
+from tools.analysis_tools.baseline import baseline_confusions
 
 
 def test_interpolation_agrees_with_numpy_for_every_pixel():
@@ -80,6 +82,8 @@ def test_dates_are_shared_only_if_all_samples_have_them():
     same = [sample([0, 10, 20], 0), sample([0, 10, 21], 365, 1), sample([0, 10, 20], 730)]
     assert share_dates(same)
     assert not share_dates([*same, sample([0, 10, 40], 0)])
+    assert share_dates(same, same[1:])
+    assert not share_dates(same, [sample([0, 10, 40], 0)])
     assert not share_dates([dict(same[0], inputs={'s2': same[0]['inputs']['s2'], 's1': same[0]['inputs']['s2']})])
     # On their own dates values stay as they are, and what is missing is interpolated.
     np.testing.assert_allclose(pixel_table(same, None).features, [[0, 1, 2], [1, 1 + 20 / 21, 3], [0, 1, 2]], rtol=1e-6)
@@ -97,3 +101,21 @@ def test_confusions_of_majority_and_forest():
     majority = majority_confusion(PixelTable(table.features, np.array([2, 2, 1])), table, 3)
     np.testing.assert_array_equal(majority[:, 2], np.bincount(table.labels))
     assert majority[:, :2].sum() == 0
+
+
+def test_a_test_set_on_other_dates_is_brought_to_the_same_days(tmp_path):
+    def table(name, dates, seed):
+        rng = np.random.default_rng(seed)
+        labels = np.arange(60) % 2
+        # One class is green in April, the other in August.
+        peaks = np.where(labels == 0, 100, 230)[:, None]
+        values = np.exp(-(((dates - peaks) / 40) ** 2)) + rng.normal(0, 0.05, (60, len(dates)))
+        days = np.datetime64('2019-01-01') + dates
+        np.savez(tmp_path / name, x=values.astype(np.float32), date=days.astype(str), y=labels, classes=['a', 'b'])
+        return SeriesTableDataset(str(tmp_path), name, pipeline=[dict(type='PackSeriesInputs')])
+
+    train = table('train.npz', np.arange(0, 360, 20), 0)
+    for name, dates in (('shifted.npz', np.arange(90, 450, 20)), ('fewer.npz', np.arange(5, 360, 45))):
+        found = baseline_confusions(train, table(name, dates, 1), trees=20, seeds=[0], step=None)
+        assert found['random forest'][0].trace() >= 58, name
+        assert found['linear model'][0].trace() >= 58, name

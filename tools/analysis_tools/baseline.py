@@ -48,10 +48,11 @@ def baseline_confusions(
         trees: of the forest.
         seeds: of the forest.
         step: days between the dates interpolated to; None takes the samples' own dates if they are the same in all of
-            them, and 15 days if not.
+            both, and 15 days if not.
         max_pixels: fit to at most so many.
     """
-    own_dates = step is None and pixel_baselines.share_dates(train)
+    # A feature is a date: fitted on those of one season, a classifier must not be asked about those of another.
+    own_dates = step is None and pixel_baselines.share_dates(train, test)
     grid = None if own_dates else pixel_baselines.season_grid(train, step or 15)
     fitted = pixel_baselines.pixel_table(train, grid, max_pixels)
     scored = pixel_baselines.pixel_table(test, grid)
