@@ -226,16 +226,19 @@ def _make(
         'current',
         logging.INFO,
     )
-    arrays = {
-        name: [np.load(part / name / f'{kind}.npy', mmap_mode='r+') for kind in ('values', 'valid')] for name in shapes
-    }
     progress(done, len(groups))
-    for number, members in enumerate(groups[done:], start=done):
-        _read_block(scene, bands, pixels, members, arrays)
-        _note(part, mark, number + 1, arrays)
-        progress(number + 1, len(groups))
-    for name, (_, valid) in arrays.items():
-        _finish(part / name, np.asarray(valid), pixels.offsets)
+    if done < len(groups):
+        arrays = {
+            name: [np.load(part / name / f'{kind}.npy', mmap_mode='r+') for kind in ('values', 'valid')]
+            for name in shapes
+        }
+        for number, members in enumerate(groups[done:], start=done):
+            _read_block(scene, bands, pixels, members, arrays)
+            _note(part, mark, number + 1, arrays)
+            progress(number + 1, len(groups))
+        del arrays
+    for name in shapes:
+        _finish(part / name, pixels.offsets)
     description = dict(version=VERSION, fingerprint=mark, shapes={name: list(shape) for name, shape in shapes.items()})
     (part / 'cache.json').write_text(json.dumps(description, indent=2) + '\n', encoding='utf-8')
     (part / JOURNAL).unlink(missing_ok=True)
@@ -314,9 +317,14 @@ def _note(part: Path, mark: str, done: int, arrays: Mapping[str, Sequence[np.nda
     os.replace(temporary, part / JOURNAL)
 
 
-def _finish(folder: Path, valid: np.ndarray, offsets: np.ndarray) -> None:
+def _finish(folder: Path, offsets: np.ndarray) -> None:
     """Sum up which dates each parcel has, or remove the mask where everything was observed."""
+    path = folder / 'valid.npy'
+    if not path.exists():
+        # A run that was stopped while it finished had removed it already.
+        return
+    valid = np.load(path, mmap_mode='r')
     if valid.all():
-        (folder / 'valid.npy').unlink()
+        path.unlink()
         return
     np.save(folder / 'exists.npy', np.logical_or.reduceat(valid, offsets[:-1], axis=0))

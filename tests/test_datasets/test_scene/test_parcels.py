@@ -311,3 +311,27 @@ def test_a_raster_gives_pixels(root):
     assert len(dataset) == 200
     assert dataset.metainfo['classes'] == ('forest',)
     assert sample_names(dataset)[21] == 'row 11 column 11'
+
+
+def test_a_cache_stopped_while_it_was_finished_goes_on(root, tmp_path, monkeypatch):
+    finish, finished = parcel_cache._finish, []
+
+    def stop_after_one(*arguments):
+        finish(*arguments)
+        finished.append(arguments)
+        raise KeyboardInterrupt
+
+    # Of s1 everything was observed, so its mask is removed.
+    options = dict(grid='s2', cache=str(tmp_path))
+    monkeypatch.setattr(parcel_cache, '_finish', stop_after_one)
+    with pytest.raises(KeyboardInterrupt):
+        open_scene_dataset(root, 'parcels', 's1', 's2', **options).full_init()
+    assert finished
+    monkeypatch.setattr(parcel_cache, '_finish', finish)
+    part = open_scene_dataset(root, 'parcels', 's1', 's2', **options)
+    part.full_init()
+    whole = open_scene_dataset(root, 'parcels', 's1', 's2', grid='s2')
+    for name in ('s1', 's2'):
+        for one in (whole.stores[name].path, part.stores[name].path):
+            assert (one / 'valid.npy').exists() == (name == 's2')
+        assert np.array_equal(whole.stores[name].values, part.stores[name].values)
