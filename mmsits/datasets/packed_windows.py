@@ -5,6 +5,7 @@ Layout of the folder of one dataset (a split):
 - `<sensor>/<number>.npy`: (T,C,h,w) in the type and unit that the scene gives;
 - `<sensor>/<number>_valid.npy`: (T,h,w) bool; absent where everything was observed;
 - `labels/<number>.npy`: (h,w) uint8, 255 ignored; absent without labels;
+- `labels/<number>_seen.npy`: (h,w) bool, where any sensor saw anything on any date; absent where that is everywhere;
 - `index.json`: sensors with bands, unit and dates, classes, statistics, and the windows; written last.
 """
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 INDEX = 'index.json'
 VERSION = 1
+_LAYOUT = 2
+"""Of windows of scenes: 2 since they say where nothing was ever seen. Older ones are packed again."""
 _MARKS = {INDEX: 'fingerprint'}
 _REPACK = 'Remove the folder and pack again (tools/dataset_converters/pack.py).'
 
@@ -140,6 +143,9 @@ class PackedWindows(SeriesDataset):
         info['img_shape'] = tuple(info['window'][2:])
         if self.with_labels:
             info['targets'] = self._read_labels(info)
+            # What no sensor ever saw is neither to be learnt nor to be scored.
+            if (mask := self._label_path(number).with_name(f'{number}_seen.npy')).exists():
+                info['targets'][~open_array(str(mask), sample_id, mmap=False)] = 255
             info['paths']['targets'] = str(self._label_path(number))
         return info
 
@@ -277,7 +283,9 @@ def _pack_window(dataset: SceneWindows, part: Path, number: int) -> None:
         return
     window = dataset.windows[number]
     bands = {name: dataset.sensors_info[name]['bands'] for name in dataset.sensors}
+    seen = np.zeros(window.shape, bool)
     for name, series in dataset.scene.read(window, bands).items():
+        seen |= series.valid.any(axis=0)
         valid = np.broadcast_to(series.valid, (len(series.days), *window.shape))
         if not valid.all():
             save_array(part / name / f'{number}_valid.npy', valid)
@@ -285,6 +293,8 @@ def _pack_window(dataset: SceneWindows, part: Path, number: int) -> None:
     # The last file of a window says that it is complete.
     if dataset.with_labels:
         assert dataset.scene_labels is not None
+        if not seen.all():
+            save_array(last.with_name(f'{number}_seen.npy'), seen)
         save_array(last, dataset.scene_labels.read(window, dataset.split))
     else:
         _save(last, b'')
@@ -317,7 +327,7 @@ def _fingerprint(dataset: SceneWindows) -> str:
         file = dataset.scene_labels.path.stat()
         options = sorted(dict(dataset.label_options or {}).items())
         labels = f'{options} {file.st_size} {file.st_mtime_ns} {dataset.splits} {dataset.split} {_split_files(dataset)}'
-    digest.update(f'{dataset.windows} {labels} {dataset.metainfo["classes"]} {dataset.season_start}'.encode())
+    digest.update(f'{_LAYOUT} {dataset.windows} {labels} {dataset.metainfo["classes"]} {dataset.season_start}'.encode())
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from mmsits.datasets.packed_parcels import PackedParcels
 from mmsits.datasets.packed_windows import pack_windows
 from mmsits.datasets.scene import SceneDataset
 from mmsits.datasets.scene.packing import class_table, pack_domain
-from tests.helpers.field_files import fields, scene_options, write_scene
+from tests.helpers.field_files import area, fields, scene_options, write_scene, write_vector
 from tests.helpers.forked_tools import run_tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,3 +300,20 @@ def test_a_class_table_reads_as_it_is_written(tmp_path):
     (tmp_path / 'table.yml').write_text(class_table(('sugar beet', '7', 'no: crop')))
     table = read_class_table(tmp_path / 'table.yml')
     assert label_codes(['7', 'sugar beet', 'rice', 'no: crop'], table) == ['7', 'sugar beet', 'unknown', 'no: crop']
+
+
+def test_what_was_never_seen_has_no_label_in_packed_windows_either(base, tmp_path):
+    options = dict(
+        window_size=20, split=None, splits=None, sensors={'s2': scene_options(base / 'scene')['sensors']['s2']}
+    )
+    options['labels'] = dict(file=str(tmp_path / 'fields.gpkg'), column='crop')
+    # The second field lies half in the corner that s2 never saw, see `write_scene`.
+    write_vector(
+        tmp_path / 'fields.gpkg', [area(10, 5, 8, 8), area(0, 48, 4, 8)], [dict(crop='wheat'), dict(crop='rye')]
+    )
+    scene = open_scene(base, **options)
+    pack_windows(scene, tmp_path / 'train')
+    packed = PackedWindows(str(tmp_path), pipeline=PACK)
+    same_samples(scene, packed)
+    labelled = sum(int((sample['targets'] != 255).sum()) for sample in packed)
+    assert labelled == 64 + 4 * 8 - 2 * 6
