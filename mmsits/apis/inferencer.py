@@ -138,6 +138,7 @@ class SITSInferencer:
             DataError: if the scene cannot be read, or nothing in it was observed.
             DiskWriteError: if the disk is full or refuses.
         """
+        self._refuse_useless(parcels, labels, label_column)
         job = self._job(scene, out, parcels, options or MapOptions(), overwrite, parcels_layer)
         # Labels are looked at before hours of computing, rather than after.
         reference = None if self.kind == 'parcels' else _labels(labels, label_column, scene.grid, self.classes)
@@ -181,6 +182,18 @@ class SITSInferencer:
         if not job.manifest.complete:
             raise ConfigError(f'{out} holds no finished map that could be verified')
         return job.verify(count, progress)
+
+    def _refuse_useless(self, parcels: Any, labels: Any, label_column: str | None) -> None:
+        """Refuse labels that nothing would be compared with."""
+        if self.kind == 'parcels' and labels is not None:
+            raise ConfigError(
+                'the network classifies parcels, and makes no map of pixels to compare labels with: leave --labels '
+                'out, and name the column of the parcels that holds their class (--label-column)'
+            )
+        if label_column is not None and labels is None and parcels is None:
+            raise ConfigError(
+                f'--label-column {label_column}: there is nothing that has it; give --labels or --parcels'
+            )
 
     def _parcel_targets(self, parcels: ParcelFile | None, column: str | None, elsewhere: bool) -> np.ndarray | None:
         """What the parcels are, if their file says it; it need not where there are labels elsewhere."""

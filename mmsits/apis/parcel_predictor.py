@@ -13,8 +13,9 @@ from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_tiles import blocks_of
 from mmsits.datasets.samplers import batches_of_similar_size
 from mmsits.datasets.scene.grid import Window
-from mmsits.datasets.scene.labels import ItemLabels, LabelPixels
+from mmsits.datasets.scene.labels import ItemLabels, LabelPixels, shape_features
 from mmsits.datasets.scene.parcels import parcel_geometry
+from mmsits.datasets.scene.vectors import metric_crs
 from mmsits.structures import ImageSeries
 
 
@@ -179,7 +180,13 @@ def _owners_of(parcels: ParcelFile, rules: dict[str, Any]) -> ItemLabels:
         geometry=parcels.geometries[parcels.inside],
         crs=parcels.grid.crs.to_wkt(),
     )
-    return ItemLabels(parcels.path, parcels.grid, frame, ['parcel'] * len(frame), **rules)
+    labels = ItemLabels(parcels.path, parcels.grid, frame, ['parcel'] * len(frame), **rules)
+    gone = ~np.isfinite(labels.geometry).all(axis=1)
+    if gone.any():
+        # Nothing is left of them behind the inner buffer; what is classified is their middle, and the shape their own.
+        outlines = frame.geometry[gone].to_crs(metric_crs(frame).to_wkt())
+        labels.geometry[gone] = shape_features(outlines)
+    return labels
 
 
 def _evenly(owners: np.ndarray, most: int) -> np.ndarray:

@@ -254,6 +254,30 @@ def free_names(wanted: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
     return names
 
 
+def _with_distinct_names(frame: GeoDataFrame) -> GeoDataFrame:
+    """The features; of columns whose names differ in case alone, the later ones get another."""
+    used: set[str] = set()
+    renamed = {}
+    for name in frame.columns:
+        free = str(name)
+        while free.lower() in used:
+            free = f'{free}_2'
+        used.add(free.lower())
+        renamed[name] = free
+    return frame.rename(columns=renamed)
+
+
+def _own_columns(frame: GeoDataFrame) -> dict[str, str]:
+    """Names of the columns that a GeoPackage has of its own, beside a file's that may be called alike."""
+    taken = {str(name).lower() for name in frame.columns if name != frame.geometry.name}
+    names = {}
+    for option, name in (('FID', 'fid'), ('GEOMETRY_NAME', 'geom')):
+        while name in taken:
+            name = f'{name}_'
+        names[option] = name
+    return names
+
+
 def write_parcels(path: str | Path, parcels: ParcelFile, columns: Mapping[str, Any]) -> dict[str, str]:
     """Write a GeoPackage of all parcels with all their columns, and those of the map.
 
@@ -268,7 +292,7 @@ def write_parcels(path: str | Path, parcels: ParcelFile, columns: Mapping[str, A
     import pyogrio
 
     path = Path(path)
-    frame = parcels.frame
+    frame = _with_distinct_names(parcels.frame)
     names = free_names(list(columns), list(frame.columns))
     frame = frame.assign(**{names[name]: values for name, values in columns.items()})
     temporary = path.with_name(f'.{path.stem}.partial.gpkg')
@@ -277,7 +301,7 @@ def write_parcels(path: str | Path, parcels: ParcelFile, columns: Mapping[str, A
     try:
         # A journal that a killed run left would be played back into the new file.
         with without_leftovers(temporary):
-            pyogrio.write_dataframe(frame, temporary, layer=path.stem, driver='GPKG')
+            pyogrio.write_dataframe(frame, temporary, layer=path.stem, driver='GPKG', **_own_columns(frame))
             take_name(temporary, path)
     finally:
         pyogrio.set_gdal_config_options({'OGR_CURRENT_DATE': before})

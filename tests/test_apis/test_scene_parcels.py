@@ -1,13 +1,16 @@
 """Parcels: from maps by area, from pixel-set networks directly, and the file that keeps what was known of them."""
 
+from types import SimpleNamespace
+
 import geopandas
 import numpy as np
 import pytest
 import shapely
 import torch
+from mmengine.config import Config
 
 from mmsits.apis import MapOptions, SITSInferencer
-from mmsits.apis.scene_parcels import ParcelFile, ParcelSums, free_names, parcel_columns
+from mmsits.apis.scene_parcels import ParcelFile, ParcelSums, free_names, parcel_columns, write_parcels
 from mmsits.apis.scene_tiles import Strip
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.scene.grid import Window
@@ -237,3 +240,44 @@ def test_a_column_that_cannot_be_compared_with_is_named_before_the_map_is_made(t
             mapper(scene, tmp_path / 'map', fields, label_column=column, options=SMALL)
     assert not (tmp_path / 'map' / 'parcels.gpkg').exists()
     assert 'OA' in mapper(scene, tmp_path / 'map', fields, label_column='crop', options=SMALL).scores['parcels']
+
+
+@pytest.mark.parametrize(
+    'columns',
+    [dict(fid=[1, 1]), dict(fid=['a', 'b']), dict(FID=[2.0, 3.5]), dict(geom=['x', 'y']), dict(id=[1, 2], ID=[3, 4])],
+)
+def test_columns_that_a_geopackage_has_of_its_own_are_kept(tmp_path, columns):
+    shapes = [shapely.box(0, 0, 1, 1), shapely.box(1, 1, 2, 2)]
+    frame = geopandas.GeoDataFrame(columns, geometry=shapes, crs=32631)
+    path = tmp_path / 'parcels.gpkg'
+    write_parcels(path, SimpleNamespace(frame=frame), {'class': np.array([0, 1])})
+    found = geopandas.read_file(path)
+    for number, name in enumerate(columns):
+        written = name if not number else f'{name}_2'
+        assert found[written].tolist() == columns[name]
+    assert found['class'].tolist() == [0, 1]
+    assert found.geometry.geom_equals(frame.geometry).all()
+
+
+def test_a_parcel_within_its_buffer_has_the_shape_of_its_outline(tmp_path):
+    config, checkpoint = write_network(tmp_path, 'geometry')
+    config = Config.fromfile(config)
+    config.test_dataloader.dataset.labels = dict(inner_buffer=10.0)
+    shapes = [shapely.box(500_300, 4_999_400, 500_312, 4_999_412), shapely.box(500_400, 4_999_400, 500_500, 4_999_500)]
+    geopandas.GeoDataFrame(geometry=shapes, crs=32631).to_file(tmp_path / 'two.gpkg')
+    mapper = SITSInferencer(config, checkpoint)
+    result = mapper(scene_of(90, 110), tmp_path / 'map', parcels=tmp_path / 'two.gpkg', options=SMALL)
+    found = geopandas.read_file(result.files['parcels'])
+    assert np.isfinite(found[[f'p_{name}' for name in CLASSES]].to_numpy()).all()
+    assert found['pixels'].tolist() == [1, 64]
+
+
+def test_labels_that_nothing_is_compared_with_are_refused(tmp_path, fields):
+    scene = scene_of(90, 110)
+    mapper = SITSInferencer(*write_network(tmp_path / 'a', 'parcels'))
+    with pytest.raises(ConfigError, match='classifies parcels, and makes no map'):
+        mapper(scene, tmp_path / 'map', fields, labels=fields, label_column='crop', options=SMALL)
+    mapper = SITSInferencer(*write_network(tmp_path / 'b', 'pixels'))
+    with pytest.raises(ConfigError, match='--label-column crop: there is nothing that has it'):
+        mapper(scene, tmp_path / 'map', label_column='crop', options=SMALL)
+    assert not (tmp_path / 'map').exists()

@@ -21,7 +21,7 @@ from .grid import Grid, Window, block_windows
 from .vectors import metric_crs, missing_column, read_vector, texts_of, to_pixels
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
+    from geopandas import GeoDataFrame, GeoSeries
 
 IGNORED = 255
 MOST_CLASSES = 255
@@ -208,10 +208,8 @@ class ItemLabels(SceneLabels):
         series = self.frame.geometry.to_crs(metric.to_wkt())
         if inner_buffer:
             series = series.buffer(-inner_buffer)
-        area, perimeter = series.area.to_numpy(), series.length.to_numpy()
-        with np.errstate(divide='ignore', invalid='ignore'):
-            self.geometry = np.stack([perimeter, area, perimeter / area], axis=1)
-        gone = series.is_empty.to_numpy() | (area < min_area)
+        self.geometry = shape_features(series)
+        gone = series.is_empty.to_numpy() | (self.geometry[:, 1] < min_area)
         if gone.any():
             print_log(
                 f'{self.path.name}: {gone.sum()} of {len(gone)} polygons are smaller than min_area={min_area:g} m² or '
@@ -430,6 +428,20 @@ class ItemLabels(SceneLabels):
             self.labels[features],
             np.full(len(features), -1, np.int8) if self.item_splits is None else self.item_splits[features],
         )
+
+
+def shape_features(polygons: GeoSeries) -> np.ndarray:
+    """What TimeMatch knows of the shape of parcels.
+
+    Args:
+        polygons: in a CRS of metres.
+
+    Returns:
+        Perimeter m, area m² and their quotient, (N,3) float64; NaN as quotient of an empty polygon.
+    """
+    area, perimeter = polygons.area.to_numpy(), polygons.length.to_numpy()
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.stack([perimeter, area, perimeter / area], axis=1)
 
 
 class RasterLabels(SceneLabels):
