@@ -27,6 +27,7 @@ def arrays():
         lulc=random.integers(0, 3, (6, 8)).astype(np.uint8),
         classes=np.array(['no data', 'forest', 'water']),
         bad_dates=np.array(['2020-01-05', '2020-02-10', '2020-02-31']),
+        dates_twice=np.array(['2020-01-05', '2020-02-10', '2020-02-10']),
     )
 
 
@@ -45,6 +46,7 @@ def runs(tmp_path_factory, arrays):
         'bands': ['cube.npz', '--values', 'both', '--bands', 'B04'],
         'labels': ['cube.npz', *NDVI, '--labels', 'clm'],
         'dates': ['cube.npz', *NDVI, '--dates', 'bad_dates'],
+        'twice': ['cube.npz', *NDVI, '--dates', 'dates_twice'],
         'rows': ['cube.npz', *NDVI, '--rows', 'train=0:7'],
         'broken': ['broken.npz', *NDVI],
     }
@@ -93,6 +95,7 @@ def test_several_bands(runs, arrays):
         ('bands', '3 dates and 1 bands expected'),
         ('labels', "'clm' has the shape (3, 6, 8)"),
         ('dates', "'2020-02-31' is not a date"),
+        ('twice', '1 dates occur more than once, the first is 20200210'),
         ('rows', 'rows 0 to 5'),
         ('broken', 'not a readable npz file'),
     ],

@@ -2,11 +2,14 @@
 
 import csv
 import math
+import os
 
 import pytest
 from pyarrow import parquet
 
 from mmsits.apis import parcel_tables
+from mmsits.apis.domains import load_network, open_domains
+from mmsits.apis.parcel_tables import PartedTable
 from mmsits.datasets.packed_parcels import pack_parcels
 from mmsits.datasets.parcel_store import read_domain_metadata
 from mmsits.datasets.zarr_parcels import ZarrParcels
@@ -85,6 +88,25 @@ def test_a_stopped_run_goes_on(trained, tmp_path, monkeypatch):
     assert call(classify_parcels, monkeypatch, *trained, '--out', out, *options, '--shift', 5) == 0
     assert [part.start for part in predicted] == [20, 30]
     assert len(rows_of(out)) == PARCELS
+
+
+def test_parts_of_parcels_that_changed_since_are_not_reused(trained, tmp_path, monkeypatch):
+    made_from = []
+
+    class Stop(PartedTable):
+        def __init__(self, path, description):
+            super().__init__(path, description)
+            made_from.append(self._digest)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(classify_parcels, 'PartedTable', Stop)
+    (dataset,) = open_domains(load_network(*trained)).values()
+    ((path, changed),) = classify_parcels.stores_of(dataset)
+    for time in (changed, changed, changed + 10**9):
+        os.utime(path, ns=(time, time))
+        with pytest.raises(KeyboardInterrupt):
+            call(classify_parcels, monkeypatch, *trained, '--out', tmp_path / 'table.csv')
+    assert made_from[0] == made_from[1] != made_from[2]
 
 
 @pytest.mark.parametrize(

@@ -18,16 +18,18 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import DictAction
 
-from mmsits.apis.domains import load_network, open_domains
+from mmsits.apis.domains import ensemble_digests, load_network, open_domains
 from mmsits.apis.parcel_tables import SUFFIXES, PartedTable, classify_with_progress
 from mmsits.apis.shifts import read_shifts
 from mmsits.engine import ConfigError, load_config, trust_checkpoints
 from mmsits.engine.command_line import building, run_tool
+from mmsits.version import __version__
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -70,6 +72,12 @@ def check(arguments: argparse.Namespace) -> None:
         raise ConfigError('--pixels and --workers must be 0 or more')
 
 
+def stores_of(dataset: Any) -> list[tuple[str, int]]:
+    """Files or folders that the parcels are read from, with the time of their last change."""
+    paths = [Path(store.path) for store in getattr(dataset, 'stores', {}).values()]
+    return [(str(path.resolve()), path.stat().st_mtime_ns) for path in paths]
+
+
 def main(arguments: argparse.Namespace) -> None:
     trust_checkpoints(arguments.trust_checkpoint)
     check(arguments)
@@ -89,6 +97,12 @@ def main(arguments: argparse.Namespace) -> None:
         domains={name: len(dataset) for name, dataset in datasets.items()},
         options=[arguments.split, arguments.pixels, arguments.part_size],
         shifts={name: np.asarray(days).tolist() for name, days in shifts.items()},
+        stores={name: stores_of(dataset) for name, dataset in datasets.items()},
+        meta={name: network.meta.get(name) for name in ('bands', 'classes', 'units', 'season_start')},
+        ensemble=ensemble_digests(network),
+        shift=network.shift,
+        device=network.device.type,
+        version=__version__,
     )
     start = time.monotonic()
     rows = classify_with_progress(

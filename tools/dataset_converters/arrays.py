@@ -105,6 +105,13 @@ def _read(options: argparse.Namespace) -> dict[str, Any]:
             )
     names = [str(name) for name in held[options.class_names]] if options.class_names in held else []
     days = [_compact(date, options.file) for date in dates]
+    repeated = sorted({day for day in days if days.count(day) > 1})
+    if repeated:
+        raise DataError(
+            f'{len(repeated)} dates occur more than once, the first is {repeated[0]}: files are named by their dates',
+            path=options.file,
+            hint='Merge the images of a day, or take one of them.',
+        )
     return dict(values=values, days=days, clouds=clouds, labels=labels, names=names)
 
 
