@@ -33,8 +33,8 @@ def read_vector(
             columns `longitude` and `latitude` in degrees (or `lon` and `lat`).
         grid: the scene's grid. Features whose extent lies outside its own are left out.
         layer: name of the layer, where the file has several.
-        id_column: column with a name for each feature; None for the column `id` where there is one, else the number of
-            the feature in the file.
+        id_column: column with a name for each feature; None for the column `id` where there is one without gaps, else
+            the number of the feature in the file.
         repair: make invalid geometries valid (shapely's `make_valid`) and leave out features without any.
 
     Returns:
@@ -160,8 +160,21 @@ def _feature_ids(frame: GeoDataFrame, id_column: str | None, path: Path) -> list
     if id_column is not None and id_column not in frame.columns:
         raise missing_column('id', id_column, frame, path)
     name = id_column or ('id' if 'id' in frame.columns else None)
-    values = frame.index if name is None else frame[name]
-    return [str(value) for value in values]
+    numbers = [str(number) for number in frame.index]
+    if name is None:
+        return numbers
+    texts = texts_of(frame[name].tolist())
+    missing = texts.count(None)
+    if not missing:
+        return [str(text) for text in texts]
+    if id_column is None:
+        # Programs to draw polygons make a column `id` that many leave empty.
+        return numbers
+    raise DataError(
+        f'{missing} of {len(texts)} features have no entry in the id column {name!r}',
+        path=path,
+        hint='Give them a name, or choose another id_column.',
+    )
 
 
 def missing_column(purpose: str, name: str, frame: GeoDataFrame, path: Path) -> DataError:

@@ -337,3 +337,18 @@ def test_bad_points_of_a_csv_file_are_named(tmp_path, content, message):
     (tmp_path / 'points.csv').write_text(content)
     with pytest.raises(DataError, match=message):
         read_labels('points.csv', GRID, data_root=tmp_path, column='crop')
+
+
+def test_an_empty_id_column_names_nothing(tmp_path):
+    shapes = [area(1, 1, 5, 5), area(10, 1, 5, 5), area(20, 1, 5, 5)]
+
+    def ids(values, **options):
+        write_vector(tmp_path / 'ids.gpkg', shapes, [dict(id=value, crop='a') for value in values])
+        return read_labels('ids.gpkg', GRID, data_root=tmp_path, column='crop', **options).frame['feature_id'].tolist()
+
+    assert ids([4, 5, 6]) == ['4', '5', '6']
+    assert len(set(ids([None, None, None]))) == 3
+    numbered = ids([None, 7, 8])
+    assert numbered == ids([None, None, None])
+    with pytest.raises(DataError, match=r"2 of 3 features have no entry in the id column 'id'"):
+        ids([None, 7, None], id_column='id')
