@@ -3,11 +3,36 @@
 _base_ = './slgt2net_simulated-mts12.py'
 data_root = '{{$MMSITS_DATA:data}}/flanders-s1/slovenia'
 
-train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root))
+# Two levels: the patches have 64 by 64 pixels.
+model = dict(
+    backbone=dict(
+        embed_dims=(24, 48),
+        depths=(2, 2),
+        num_heads=(3, 6),
+        window_sizes=((2, 4, 8), (2, 4, 4)),
+        window_lengths=((8, 4, 2), (4, 4, 2)),
+    ),
+)
+
+# The fields of 2018 bear maize, those of 2019 winter wheat: what carries over is that they change and grass does not,
+# rather than the month, so the year begins at any of its months.
+train_pipeline = [
+    dict(type='SeriesRandomCrop', crop_size=(32, 32)),
+    dict(type='SeriesRandomFlip'),
+    dict(type='SeriesRandomRotate90'),
+    dict(type='RollDates', max_steps=12, probability=1.0),
+    dict(type='PackSeriesInputs'),
+]
+train_dataloader = dict(
+    num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root, pipeline=train_pipeline)
+)
 # There is no third part to choose on: the last weights are the ones to test.
 val_dataloader = None
 val_cfg = None
 val_evaluator = None
 test_dataloader = dict(dataset=dict(data_root=data_root, split='val'))
 
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01))
+param_scheduler = [dict(type='OneCycleLR', eta_max=3e-3, total_steps=300, pct_start=0.1, by_epoch=False)]
+train_cfg = dict(max_iters=300)
 default_hooks = dict(checkpoint=dict(save_best=None))
