@@ -1,5 +1,5 @@
-# Paddy rice of four US states in 2019 from Sentinel-1, labelled by the Cropland Data Layer: docs/slgt2net.md says how the
-# files are laid out. Also the one to start from for any scene of radar.
+# Paddy rice of four US states in 2019 from Sentinel-1, labelled by the Cropland Data Layer: docs/slgt2net.md says how
+# the files are laid out. Also the one to start from for any scene of radar.
 _base_ = [
     '../_base_/models/slgt2net.py',
     '../_base_/datasets/scene.py',

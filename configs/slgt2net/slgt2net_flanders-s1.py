@@ -3,26 +3,18 @@
 _base_ = './slgt2net_simulated-mts12.py'
 data_root = '{{$MMSITS_DATA:data}}/flanders-s1/slovenia'
 
-# Two levels: the patches have 64 by 64 pixels.
-model = dict(
-    backbone=dict(
-        embed_dims=(24, 48),
-        depths=(2, 2),
-        num_heads=(3, 6),
-        window_sizes=((2, 4, 8), (2, 4, 4)),
-        window_lengths=((8, 4, 2), (4, 4, 2)),
-    ),
-)
-
 # The fields of 2018 bear maize, those of 2019 winter wheat: what carries over is that they change and grass does not,
 # rather than the month, so the year begins at any of its months.
+# A quarter of each patch is held back, and 0 in its images.
 train_pipeline = [
     dict(type='SeriesRandomCrop', crop_size=(32, 32)),
+    dict(type='MaskNoData'),
     dict(type='SeriesRandomFlip'),
     dict(type='SeriesRandomRotate90'),
     dict(type='RollDates', max_steps=12, probability=1.0),
     dict(type='PackSeriesInputs'),
 ]
+test_pipeline = [dict(type='MaskNoData'), dict(type='PackSeriesInputs')]
 train_dataloader = dict(
     num_workers=0, persistent_workers=False, dataset=dict(data_root=data_root, pipeline=train_pipeline)
 )
@@ -30,9 +22,6 @@ train_dataloader = dict(
 val_dataloader = None
 val_cfg = None
 val_evaluator = None
-test_dataloader = dict(dataset=dict(data_root=data_root, split='val'))
+test_dataloader = dict(dataset=dict(data_root=data_root, split='val', pipeline=test_pipeline))
 
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=3e-3, weight_decay=0.01))
-param_scheduler = [dict(type='OneCycleLR', eta_max=3e-3, total_steps=300, pct_start=0.1, by_epoch=False)]
-train_cfg = dict(max_iters=300)
 default_hooks = dict(checkpoint=dict(save_best=None))
