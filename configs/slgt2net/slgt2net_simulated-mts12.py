@@ -9,7 +9,7 @@ _base_ = [
 data_root = '{{$MMSITS_DATA:data}}/simulated_mts12'
 
 # Two levels: the patches have 64 by 64 pixels. Statistics come from the training set; the loss is a mean over what is
-# labelled.
+# labelled. Windows of the test have the size of the crops, as the pooled maps of the global attention cover the image.
 model = dict(
     backbone=dict(
         embed_dims=(24, 48),
@@ -19,7 +19,7 @@ model = dict(
         window_lengths=((8, 4, 2), (4, 4, 2)),
     ),
     decode_head=dict(in_channels=24, loss_decode=dict(avg_non_ignore=True)),
-    test_cfg=dict(crop_size=(64, 64), stride=(48, 48)),
+    test_cfg=dict(crop_size=(32, 32), stride=(24, 24)),
 )
 
 # Most of the region is cultivated land: crops of little else are drawn again, as in the released recipe.

@@ -13,3 +13,8 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(**_data, pipeline=train_pipeline))
 test_dataloader = dict(dataset=dict(**_data, pipeline=[dict(type='PackSeriesInputs')]))
+
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
+param_scheduler = [dict(type='OneCycleLR', eta_max=3e-3, total_steps=150, pct_start=0.1, by_epoch=False)]
+train_cfg = dict(max_iters=150)
+default_hooks = dict(checkpoint=dict(interval=150))
