@@ -1,6 +1,6 @@
 # A small SL-GT2Net on real radar of Flanders in the layout of MTS12: trained on one patch (2018), tested on another
 # (2019). Only the classes cultivated land, grassland and artificial surface occur. One patch in a year of maize tells
-# little of the winter wheat that the other bears; a network trained on the simulated region has seen both. Start from it:
+# little of the winter wheat that the other bears; a network trained on the simulated region knows both. Start from it:
 # --cfg-options load_from=work_dirs/slgt2net_simulated-mts12/best_mIoU_iter_300.pth
 _base_ = './slgt2net_simulated-mts12.py'
 data_root = '{{$MMSITS_DATA:data}}/flanders-s1/slovenia'
