@@ -3,8 +3,8 @@
 
 Written to a temporary folder: one patch of twelve dates of VV and VH with the smooth fields and the speckle of a radar
 image, uint8, in MATLAB 5, in MATLAB 7.3 and packed by `pack_mat`. Measured in one process and one thread with a warm
-page cache: a random crop, which reads no more than it has to, and the released recipe, which resizes the patch by 0.5 to
-2 before it crops.
+page cache: a random crop, which reads no more than it has to, and the released recipe, which resizes the patch by 0.5
+to 2 before it crops.
 
     python benchmarks/mat_loading.py --repeats 20
 """
