@@ -4,7 +4,8 @@
 A unit is one forward and backward pass of a fixed small network of the kind that this library runs: two 3x3
 convolutions with group norm, a temporal self-attention and a linear layer, on 2 series of 24 dates, 10 bands and
 32 x 32 pixels, float32. Network and unit are timed in turn in one process, so that a machine that is busy slows down
-both; the table gives medians, and their ratio.
+both; the table gives medians, and their ratio. Each line is measured in a process of its own, so its peak of memory is
+that of its network; a forward pass takes less than a training step.
 
     python benchmarks/model_speed.py --models utae --repeats 5 --threads 2
 """
@@ -12,10 +13,12 @@ both; the table gives medians, and their ratio.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import torch
@@ -198,31 +201,46 @@ def billion_operations(work: Callable[[], None]) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def measure(case: Case, repeats: int, train: bool) -> list[str]:
+def measure(case: Case, repeats: int, train: bool, warm_up: int = 1) -> list[str]:
+    """One line of the table.
+
+    Args:
+        case: what is measured.
+        repeats: rounds that count.
+        train: measure a training step too.
+        warm_up: rounds before them that do not.
+    """
     network, forward, step = case_work(case)
     works = {'unit': unit_work(), 'forward': forward} | ({'train': step} if train else {})
     times: dict[str, list[float]] = {name: [] for name in works}
-    for round_ in range(repeats + 1):
+    for round_ in range(warm_up + repeats):
         for name, work in works.items():
             # The unit is short: its median over three passes stands against each longer pass.
             spent = statistics.median(seconds(work) for _ in range(3 if name == 'unit' else 1))
-            if round_:  # the first round warms up
+            if round_ >= warm_up:
                 times[name].append(spent)
-    unit = statistics.median(times['unit'])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    median = {name: statistics.median(values) for name, values in times.items()}
     shape = 'x'.join(map(str, case.shape))
     dates = '' if case.dates is None else f' ({", ".join(map(str, case.dates))} dates)'
-    figures = [f'{statistics.median(times[name]) / unit:.3g}' for name in works if name != 'unit']
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    operations = f'{billion_operations(forward):,.1f}'
     return [
         case.model,
         shape + dates,
         f'{parameters:,}',
-        operations,
-        f'{unit:.3f}',
-        *figures,
-        *([] if train else ['-']),
+        f'{billion_operations(forward):,.1f}',
+        f'{median["unit"]:.3f}',
+        f'{median["forward"] / median["unit"]:.3g}',
+        *((f'{median["train"] / median["unit"]:.3g}', f'{median["train"]:.3g}') if train else ('-', '-')),
+        f'{peak:.2f}',
     ]
+
+
+def measure_apart(case: Case, threads: int, *arguments: Any) -> list[str]:
+    """`measure` in a new process, whose peak of memory is that of this line alone."""
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(1, context, torch.set_num_threads, (threads,)) as process:
+        return process.submit(measure, case, *arguments).result()
 
 
 def main() -> None:
@@ -230,19 +248,18 @@ def main() -> None:
     parser.add_argument('--models', nargs='+', default=sorted(BUILDERS), choices=sorted(BUILDERS))
     parser.add_argument('--rows', nargs='+', type=int, help='only these sizes of each model, counted from 0')
     parser.add_argument('--repeats', type=int, default=5)
+    parser.add_argument('--warm-up', type=int, default=1, help='rounds before those that count (default: 1)')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--forward-only', action='store_true', help='leave out the training step')
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
     columns = ('model', 'N x T x C x H x W', 'parameters', 'forward, GFLOP', 'unit, s')
-    table = Table(*columns, 'forward, units', 'training step, units')
-    with Live(table, console=Console(width=140)):
+    table = Table(*columns, 'forward, units', 'training step, units', 'training step, s', 'peak memory, GiB')
+    with Live(table, console=Console(width=150)):
         for model in args.models:
             cases = [case for case in CASES if case.model == model]
             for case in [cases[i] for i in args.rows] if args.rows else cases:
-                table.add_row(*measure(case, args.repeats, not args.forward_only))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f'torch {torch.__version__}, {args.threads} threads; peak resident set of the process {peak:.0f} MiB')
+                table.add_row(*measure_apart(case, args.threads, args.repeats, not args.forward_only, args.warm_up))
+    print(f'torch {torch.__version__}, {args.threads} threads, float32')
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmsits.datasets.backscatter import STRETCHED, unit_kind
 from mmsits.structures import ImageSeries
 
 if TYPE_CHECKING:
@@ -51,14 +52,15 @@ def composite(values: np.ndarray, bands: Sequence[str], date_index: int, unit: s
     """One date as a colour image.
 
     Optical sensors in true colour (B04, B03, B02): reflectances from 0 to the 98th percentile, others between the 2nd
-    and 98th. Radar as VV, VH and their ratio: decibels between :data:`RADAR_LIMITS`. Any other sensor by its first
-    three bands, or its only one in grey, each stretched by itself.
+    and 98th. Radar as VV, VH and their ratio: decibels between :data:`RADAR_LIMITS`, stretched decibels and powers
+    between the percentiles. Any other sensor by its first three bands, or its only one in grey, each stretched by
+    itself.
 
     Args:
         values: (T,C,H,W).
         bands: names of the C bands.
         date_index: position of the date.
-        unit: unit of the values, 'reflectance …', 'dB' or another.
+        unit: unit of the values, 'reflectance …', 'dB', 'dB stretched to 0..255' or another.
 
     Returns:
         (H,W,3) uint8.
@@ -72,11 +74,12 @@ def composite(values: np.ndarray, bands: Sequence[str], date_index: int, unit: s
         return stretch(rgb)
     if set(RADAR) <= set(names):
         vv, vh = (image[names.index(band)] for band in RADAR)
-        if unit.startswith('dB'):
+        if unit_kind(unit) == 'decibel':
             channels = [vv, vh, vv - vh]
             limited = [between(channel, *limits) for channel, limits in zip(channels, RADAR_LIMITS, strict=True)]
             return np.stack(limited, axis=-1)
-        channels = [vv, vh, vv / np.maximum(vh, 1e-6)]
+        # A ratio of powers is a difference of their logarithms.
+        channels = [vv, vh, vv - vh if unit == STRETCHED else vv / np.maximum(vh, 1e-6)]
     else:
         channels = [image[min(band, len(names) - 1)] for band in range(3)]
     return np.stack([stretch(channel) for channel in channels], axis=-1)

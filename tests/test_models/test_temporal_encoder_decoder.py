@@ -197,6 +197,15 @@ def test_sliding_windows_leave_a_constant_field_constant_and_blend_without_seams
     assert steps.max() < 3
 
 
+def test_windows_that_count_the_same_are_averaged_where_they_overlap():
+    model = build(test_cfg=dict(mode='slide', crop_size=(8, 8), stride=(5, 5), overlap='mean'))
+    inputs = batch_of(model, make_sample((13, 8)))['inputs']
+    scores = iter((torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)))
+    model.encode_decode = lambda window: next(scores)
+    expected = torch.tensor([0.0] * 5 + [0.5] * 3 + [1.0] * 5)
+    torch.testing.assert_close(model.inference(inputs)[0, 0], expected[:, None].expand(13, 8))
+
+
 def test_sliding_windows_refuse_sensors_on_different_grids():
     model = build(test_cfg=dict(mode='slide', crop_size=(4, 4), stride=(4, 4)))
     inputs = batch_of(model, make_sample((8, 8)))['inputs']
@@ -219,6 +228,7 @@ def test_a_patch_below_the_smallest_size_is_refused():
         dict(mode='slide', crop_size=(4, 4)),
         dict(mode='slide', crop_size=(4, 4), stride=(5, 4)),
         dict(mode='slide', crop_size=4, stride=4),
+        dict(mode='slide', crop_size=(4, 4), stride=(4, 4), overlap='sum'),
         dict(mode='whole', cropsize=(4, 4)),
     ],
 )

@@ -41,6 +41,13 @@ def test_radar_ratio_is_a_difference_in_decibels_and_a_quotient_otherwise():
     assert linear[0, 1, 2] == 0
 
 
+def test_stretched_decibels_are_not_taken_for_decibels():
+    values = np.random.default_rng(0).integers(80, 200, (1, 2, 20, 20)).astype(np.uint8)
+    image = composite(values, ('VV', 'VH'), 0, 'dB stretched to 0..255')
+    assert (image.reshape(-1, 3).min(0) == 0).all()
+    assert (image.reshape(-1, 3).max(0) == 255).all()
+
+
 def test_any_other_sensor_has_a_picture_too():
     values = np.arange(8, dtype=np.float32).reshape(2, 1, 2, 2)
     image = composite(values, ('NDVI',), 1)

@@ -5,7 +5,7 @@ from .formatting import PackSeriesInputs
 from .indices import AddSpectralIndices
 from .instances import LoadPASTISInstances
 from .loading import LoadSeries, LoadSeriesLabels
-from .missing import HandleMissingValues
+from .missing import HandleMissingValues, MaskNoData
 from .pixels import SamplePixels
 from .radar import ConvertBackscatter, FilterSpeckle, SimulateSpeckle
 from .radiometric import DisturbDates, DropChannels, JitterValues, ReplaceBand, ScaleReflectance, SwapBands
@@ -38,6 +38,7 @@ __all__ = [
     'LoadPASTISInstances',
     'LoadSeries',
     'LoadSeriesLabels',
+    'MaskNoData',
     'PackSeriesInputs',
     'PadSeries',
     'ReplaceBand',

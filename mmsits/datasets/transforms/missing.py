@@ -88,6 +88,33 @@ class HandleMissingValues(SeriesTransform):
         return f'{type(self).__name__}({options}, sensors={self.sensors})'
 
 
+@TRANSFORMS.register_module()
+class MaskNoData(SeriesTransform):
+    """Take pixels for not observed where all bands of a date have the number that stands for nothing.
+
+    For files that say it by a number only, such as the 0 beyond the edge of a radar image. What is not valid has no
+    part in the normalisation, and networks do not see it.
+
+    Required keys: inputs, sensors_info. Changed keys: inputs.
+
+    Args:
+        value: the number, in the unit of the file.
+        sensors: names of the sensors; None for all that change in time.
+    """
+
+    def __init__(self, value: float = 0, sensors: SensorNames = None) -> None:
+        self.value = value
+        self.sensors = sensors
+
+    def change(self, series: ImageSeries, about: SeriesContext) -> ImageSeries:
+        """Mask; see the class."""
+        empty = (series.values == self.value).all(axis=2)
+        return series._replace(valid=series.valid & ~empty) if empty.any() else series
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(value={self.value}, sensors={self.sensors})'
+
+
 def _real_dates(series: ImageSeries) -> np.ndarray:
     """Dates of an acquisition, (N,T), though all of it may be clouded: the others only fill a shorter series up.
 

@@ -41,9 +41,10 @@ class TemporalEncoderDecoder(BaseSegmentor):
         train_cfg: Kept for mmseg's tools; unused.
         test_cfg: `dict(mode='whole')`, or `dict(mode='slide', crop_size=(h, w), stride=(h, w))`: windows of `crop_size`
             pixels every `stride` pixels; where they overlap their scores are blended with weights that fall off towards
-            the window's edges. With `test_time=dict(flips=True, rotations=True, date_dropout=dict(share=0.2,
-            repeats=4), checkpoints=[…])`, or some of it, the probabilities of several versions of the input and of
-            several networks are averaged: see `PredictionAveraging`.
+            the window's edges, or all count the same with `overlap='mean'` (mmseg's way; the default is 'tapered').
+            With `test_time=dict(flips=True, rotations=True, date_dropout=dict(share=0.2, repeats=4),
+            checkpoints=[…])`, or some of it, the probabilities of several versions of the input and of several networks
+            are averaged: see `PredictionAveraging`.
         data_preprocessor: Config of `SeriesDataPreprocessor`.
         pretrained: Kept for mmseg's tools; must be None (weights come with `load_from`).
         init_cfg: As in mmengine.
@@ -202,9 +203,9 @@ class TemporalEncoderDecoder(BaseSegmentor):
     def slide_inference(self, inputs: Inputs) -> Tensor:
         """Class scores (N, K, H, W) from overlapping windows, blended.
 
-        A window's weight falls linearly from its centre to its edges, where a network sees least context; the weights
-        are divided by their sum, so a field that all windows agree on stays as it is. Sensors of 1×1 pixel (weather,
-        say) are handed to every window.
+        A window's weight falls linearly from its centre to its edges, where a network sees least context (or is the
+        same everywhere, as `test_cfg` says); the weights are divided by their sum, so a field that all windows agree on
+        stays as it is. Sensors of 1×1 pixel (weather, say) are handed to every window.
 
         Raises:
             ValueError: If sensors differ in height and width.
@@ -215,11 +216,11 @@ class TemporalEncoderDecoder(BaseSegmentor):
         first = next(iter(inputs.values())).values
         total = first.new_zeros(first.shape[0], self.out_channels, height, width)
         weights = first.new_zeros(height, width)
-        falloff = _falloff(crop[0], first)[:, None] * _falloff(crop[1], first)[None, :]
+        window = _WINDOW_WEIGHTS[self.test_cfg.get('overlap', 'tapered')](crop, first)
         for rows, columns in _windows((height, width), crop, self.test_cfg['stride']):
             logits = self.encode_decode(_cut(inputs, rows, columns))
-            total[..., rows, columns] += logits * falloff
-            weights[rows, columns] += falloff
+            total[..., rows, columns] += logits * window
+            weights[rows, columns] += window
         return total / weights
 
     def _averaging(self, test_time: dict[str, Any] | None) -> PredictionAveraging | None:
@@ -273,13 +274,14 @@ def _infer_once(network: Any, inputs: Inputs) -> Tensor:
 def _checked_test_cfg(test_cfg: dict[str, Any] | None) -> dict[str, Any]:
     cfg = dict(test_cfg or {'mode': 'whole'})
     mode = cfg.get('mode')
-    known = cfg.keys() <= {'mode', 'crop_size', 'stride', 'test_time'}
+    known = cfg.keys() <= {'mode', 'crop_size', 'stride', 'overlap', 'test_time'}
     if mode == 'whole' and known:
         return cfg
+    known = known and cfg.get('overlap', 'tapered') in _WINDOW_WEIGHTS
     if mode != 'slide' or not known or not all(_is_pair(cfg.get(key)) for key in ('crop_size', 'stride')):
         raise ValueError(
-            f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w), and in both "
-            'cases test_time=dict(…) if wanted.'
+            f"test_cfg={cfg}: expected mode='whole', or mode='slide' with crop_size=(h, w), stride=(h, w) and, if "
+            f'wanted, overlap= one of {sorted(_WINDOW_WEIGHTS)}; in both cases test_time=dict(…) if wanted.'
         )
     for stride, crop in zip(cfg['stride'], cfg['crop_size'], strict=True):
         if not 0 < stride <= crop:
@@ -361,3 +363,15 @@ def _starts(length: int, crop: int, stride: int) -> list[int]:
 def _falloff(length: int, like: Tensor) -> Tensor:
     ramp = torch.arange(1, length + 1, device=like.device, dtype=like.dtype)
     return torch.minimum(ramp, ramp.flip(0)) / ((length + 1) // 2)
+
+
+def _tapered(crop: tuple[int, int], like: Tensor) -> Tensor:
+    return _falloff(crop[0], like)[:, None] * _falloff(crop[1], like)[None, :]
+
+
+def _equal(crop: tuple[int, int], like: Tensor) -> Tensor:
+    return like.new_ones(crop)
+
+
+_WINDOW_WEIGHTS = {'tapered': _tapered, 'mean': _equal}
+"""Weights (h, w) of a window's pixels where windows overlap."""

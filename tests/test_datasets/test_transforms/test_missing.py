@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmsits.datasets.transforms import DropCloudyDates, HandleMissingValues
+from mmsits.datasets.transforms import DropCloudyDates, HandleMissingValues, MaskNoData
 from mmsits.structures import ImageSeries
 from tests.helpers.series_batches import SEASON, sample_of, series_of, through_batch
 
@@ -115,3 +115,18 @@ def test_options_that_contradict_are_refused(options: dict, message: str) -> Non
         HandleMissingValues(**options)
     with pytest.raises(ValueError, match='min_valid'):
         DropCloudyDates(0)
+
+
+def test_a_number_for_nothing_counts_where_all_bands_have_it() -> None:
+    series = series_of(np.random.default_rng(5), valid=0.8)
+    values = np.abs(series.values) + 1
+    values[1, :, 2, 3] = 0
+    values[2, 0, 1, 1] = 0
+    expected = series.valid.copy()
+    expected[1, 2, 3] = False
+    out = _out(MaskNoData(), series._replace(values=values))
+    np.testing.assert_array_equal(out.valid, expected)
+    np.testing.assert_array_equal(out.values, values)
+    # A series without gaps keeps its compact mask.
+    compact = series._replace(values=np.abs(series.values) + 1, valid=np.ones((len(series.days), 1, 1), bool))
+    assert _out(MaskNoData(), compact).valid.shape == (len(series.days), 1, 1)
