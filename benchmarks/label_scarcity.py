@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Accuracy against the number of labels, with and without pre-training on series without labels; docs/sitsmoco.md.
 
-For each seed one pre-training, or for all of them the first `--pretrainings` in turn (`configs/sitsmoco/moco-v2_transformer_<data>.py`), and for each share of the labels
-STNet (`configs/stnet/stnet_<data>.py`) from scratch and from the pre-trained weights, all with the same number of steps,
-beside random forest and linear model. The seed also draws which labels there are, each class in proportion. Nothing is
-chosen on the test part: the last weights count. Every run leaves a JSON file, so a command that was stopped goes on
-where it was. In the end tables are printed and a plot is drawn: macro-F1 (mean over the classes that occur in the test
-part) and overall accuracy in per cent, mean and standard deviation over seeds.
+For each seed one pre-training (`configs/sitsmoco/moco-v2_transformer_<data>.py`; with `--pretrainings K`, K of them in
+turn), and for each share of the labels STNet (`configs/stnet/stnet_<data>.py`) from scratch and from the pre-trained
+weights, all with the same number of steps, beside random forest and linear model. The seed also draws which labels
+there are, each class in proportion. Nothing is chosen on the test part: the last weights count. Every run leaves a JSON
+file, so a command that was stopped goes on where it was. In the end tables are printed and a plot is drawn: macro-F1
+(mean over the classes that occur in the test part) and overall accuracy in per cent, mean and standard deviation over
+seeds.
 
     python tools/dataset_converters/simulate.py data/simulated_pixels --layout us-crops
     python benchmarks/label_scarcity.py --data simulated --shares 0.01 0.05 0.1 1

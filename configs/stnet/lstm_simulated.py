@@ -1,4 +1,5 @@
-# The LSTM on simulated pixels, from scratch or pre-trained; ../sitsmoco/moco-v2_transformer_simulated.py has the commands.
+# The LSTM on simulated pixels, from scratch or pre-trained:
+# ../sitsmoco/moco-v2_transformer_simulated.py has the commands.
 _base_ = [
     '../_base_/models/sitsmoco_lstm.py',
     '../_base_/datasets/us_crops_simulated.py',

@@ -1,4 +1,5 @@
-# L-TAE on 182 real pixels out of a table, from scratch, or pre-trained: --cfg-options load_from=CHECKPOINT.
+# L-TAE on 182 real pixels out of a table, from scratch, or pre-trained:
+# --cfg-options load_from=CHECKPOINT.
 _base_ = [
     '../_base_/models/sitsmoco_ltae.py',
     '../_base_/datasets/us_toy_s2.py',

@@ -1,4 +1,5 @@
-# TempCNN on 182 real pixels out of a table, from scratch, or pre-trained: --cfg-options load_from=CHECKPOINT.
+# TempCNN on 182 real pixels out of a table, from scratch, or pre-trained:
+# --cfg-options load_from=CHECKPOINT.
 _base_ = [
     '../_base_/models/sitsmoco_tempcnn.py',
     '../_base_/datasets/us_toy_s2.py',

@@ -106,9 +106,7 @@ def make_parser() -> argparse.ArgumentParser:
     pixels.add_argument('--years', nargs='+', type=int, default=[2019], help='calendar years (default: 2019)')
     pixels.add_argument('--sites', type=int, default=2, help='regions of each year, 1 to 6 (default: %(default)s)')
     pixels.add_argument('--pixels', type=int, default=600, help='most labelled ones of a region (default: %(default)s)')
-    pixels.add_argument(
-        '--unlabelled', type=int, default=1500, help='most others of a region (default: %(default)s)'
-    )
+    pixels.add_argument('--unlabelled', type=int, default=1500, help='most others of a region (default: %(default)s)')
     scene = parser.add_argument_group('a scene of files (layout geotiff)')
     options = GeotiffOptions()
     scene.add_argument('--bands', nargs='+', choices=BANDS, default=list(options.bands), help='bands of Sentinel-2')

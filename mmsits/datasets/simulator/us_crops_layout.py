@@ -160,9 +160,7 @@ def _name_sites(configs: list[RegionConfig]) -> list[str]:
     return names
 
 
-def _sample(
-    region: SimulatedRegion, site: str, pixels: int, unlabelled: int, progress: Progress | None
-) -> _Sampled:
+def _sample(region: SimulatedRegion, site: str, pixels: int, unlabelled: int, progress: Progress | None) -> _Sampled:
     rng = stream(region.config.seed, Concern.PIXELS)
     classes, split = _pixel_classes(region), _pixel_splits(region.label.shape, rng)
     known = np.flatnonzero(classes >= 0)
@@ -214,7 +212,11 @@ def _pixel_splits(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[n
 
 
 def _observe(
-    region: SimulatedRegion, positions: NDArray[np.int64], site: str, rng: np.random.Generator, progress: Progress | None
+    region: SimulatedRegion,
+    positions: NDArray[np.int64],
+    site: str,
+    rng: np.random.Generator,
+    progress: Progress | None,
 ) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     """Values (T, 10, P) of some pixels, and which of them are taken for clear (T, P)."""
     count = len(region.dates['s2'])

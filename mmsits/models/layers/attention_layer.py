@@ -67,7 +67,7 @@ class DroppedAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.float32)  # type: ignore[misc]
+    @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.float32)
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, attended: Tensor | None, kept: Tensor, factor: float
     ) -> Tensor:
@@ -97,7 +97,7 @@ class DroppedAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type='cpu')
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         """Gradients of query, key and value."""
         query, key, value, attended, kept = ctx.saved_tensors
         gradient = gradient * ctx.factor
