@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import rasterio
 
 from mmsits.apis import SITSInferencer
@@ -29,6 +30,7 @@ visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer
 """
 
 
+@pytest.mark.slow
 def test_a_folder_of_images_becomes_a_map(tmp_path: Path) -> None:
     region = RegionConfig(height=48, width=48, season_start='2021-09-01', s2_dates=5, classes=(1, 2, 3))
     root = write_geotiff(region, tmp_path / 'scene', GeotiffOptions(bands=BANDS))
