@@ -36,6 +36,7 @@ from mmsits.models import (
     FPNConvLSTM,
     MLPHead,
     PixelSetBackbone,
+    PixelwiseBackbone,
     SLGT2Net,
     UConvLSTM,
     UNet3D,
@@ -113,6 +114,16 @@ def build_pixel_set(encoder: dict) -> Builder:
     return lambda bands: SegmentationNetwork(PixelSetBackbone(bands, encoder), MLPHead(num_classes=CLASSES))
 
 
+def build_single_pixels(**encoder: Any) -> Builder:
+    """Networks of single pixels of SITS-MoCo."""
+
+    def build(bands: int) -> nn.Module:
+        backbone = PixelwiseBackbone(bands, encoder)
+        return SegmentationNetwork(backbone, MLPHead(128, hidden_channels=(64, 32), hidden_bias=True, num_classes=21))
+
+    return build
+
+
 # A new network: one entry here, and its sizes below.
 BUILDERS: dict[str, Builder] = {
     'utae': build_utae,
@@ -120,6 +131,8 @@ BUILDERS: dict[str, Builder] = {
     'pse_tae': build_pixel_set(dict(type='mmseg.TAE')),
     'pse_gru': build_pixel_set(dict(type='mmseg.SeriesGRU')),
     'pse_tempcnn': build_pixel_set(dict(type='mmseg.TempCNN', length=30)),
+    'stnet': build_single_pixels(type='mmseg.STNet', weighting=dict(mean=[1500.0] * 10, std=[2000.0] * 10)),
+    'sitsmoco_transformer': build_single_pixels(type='mmseg.PostNormTransformer'),
     # As released for the two sites: twelve dates of Slovenia, 41 of Brandenburg.
     'slgt2net': build_with_conv_head(SLGT2Net, fit_dates='reflect'),
     'slgt2net_48': build_with_conv_head(
@@ -144,6 +157,8 @@ CASES = [
     # The batch of SL-GT2Net's paper, also for the networks that it stands beside.
     *(Case(name, (2, 12, 2, 224, 224)) for name in ('utae', 'slgt2net', *RIVALS)),
     *(Case(name, (2, 41, 2, 224, 224)) for name in ('utae', 'slgt2net_48', *RIVALS)),
+    # The batch of SITS-MoCo.
+    *(Case(name, (512, 70, 10, 1, 1)) for name in ('stnet', 'sitsmoco_transformer')),
     # 128 parcels of 64 pixels.
     *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]

@@ -43,6 +43,26 @@ def random_fractions(seeds: np.ndarray, draws: np.ndarray, stream: int, count: i
     return (random_words(seeds, draws, stream, count) >> np.uint64(11)) * 2.0**-53
 
 
+def random_fractions_at(
+    seeds: np.ndarray, draws: np.ndarray, stream: int, places: np.ndarray, count: int
+) -> np.ndarray:
+    """Those of :func:`random_fractions` that belong to some places only, each place having `count` numbers.
+
+    Args:
+        seeds: (M,) uint64.
+        draws: (M,) uint64.
+        stream: see :func:`random_words`.
+        places: (M,) 0 and up; place p has the numbers p · count to (p + 1) · count − 1.
+        count: numbers of a place.
+
+    Returns:
+        (M, count) float64.
+    """
+    keys = _mix(_mix(_mix(np.asarray(seeds, np.uint64)) ^ np.asarray(draws, np.uint64)) ^ np.uint64(stream))
+    positions = np.asarray(places, np.uint64)[:, None] * np.uint64(count) + np.arange(count, dtype=np.uint64)
+    return (_mix(keys[:, None] + _GAMMA * positions) >> np.uint64(11)) * 2.0**-53
+
+
 def normal_numbers(fractions: np.ndarray) -> np.ndarray:
     """Standard normal numbers from uniform ones 0 ≤ u < 1, one each, of the same shape."""
     from scipy.special import ndtri

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from mmsits.structures import ImageSeries, SampleMeta
 
 from .collate import CollatedBatch
-from .counter_random import random_fractions
+from .counter_random import random_fractions, random_fractions_at
 from .parcel_store import HeldParcels, ParcelStore
 
 
@@ -65,7 +65,7 @@ class SensorParcels:
         """The same with observations in memory; see :meth:`ParcelBatch.hold`."""
         count, dates, bands, pixels, _ = series.values.shape
         valid = np.broadcast_to(series.valid[..., 0], (count, dates, pixels))
-        paths = [self.store.path_of(int(parcel)) for parcel in self.parcels]
+        paths = self.store.paths_of(self.parcels)
         store = HeldParcels(np.moveaxis(series.values[..., 0], 2, 3), series.days, valid, sizes, paths)
         positions = np.broadcast_to(np.arange(pixels), (count, pixels))
         return SensorParcels(store, np.arange(count), range(bands), positions)
@@ -132,6 +132,20 @@ class ParcelBatch:
         """Uniform numbers 0 ≤ u < 1, (B,count): functions of each draw alone, new with every call."""
         self._streams += 1
         return random_fractions(self._seeds, self._numbers, self._streams, count)
+
+    def random_at(self, rows: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+        """Uniform numbers for some places of some parcels, as of dates: functions of draw and place alone.
+
+        Args:
+            rows: (M,) positions of parcels in the batch.
+            places: (M,) numbers of the places, 0 and up.
+            count: numbers of each place.
+
+        Returns:
+            (M,count); new with every call.
+        """
+        self._streams += 1
+        return random_fractions_at(self._seeds[rows], self._numbers[rows], self._streams, places, count)
 
     def generators(self) -> list[np.random.Generator]:
         """B generators, each a function of its draw alone, new with every call: for many numbers at once, beside which
@@ -201,15 +215,13 @@ class ParcelBatch:
             )
         if self.targets is not None:
             batch['targets'] = torch.from_numpy(self.targets)[:, None, None, None]
-        batch['metas'] = [
-            SampleMeta(**{key: value for key, value in self._meta(row).items() if key in meta_keys})
-            for row in range(len(self))
-        ]
+        batch['metas'] = [SampleMeta(**meta) for meta in self._metas(meta_keys)]
         return batch
 
     def samples(self) -> list[dict[str, Any]]:
         """Read, and make the B samples that ordinary transforms take, each with a generator of its draw."""
         read = {name: self.series(name) for name in self.sensors}
+        metas = list(self._metas())
         samples = []
         for row in range(len(self)):
             inputs = {name: ImageSeries(*(part[row] for part in series)) for name, series in read.items()}
@@ -221,7 +233,7 @@ class ParcelBatch:
                 )
             sample = dict(
                 self.infos,
-                **self._meta(row),
+                **metas[row],
                 inputs=inputs,
                 static_sensors=tuple(self.static),
                 date_index={name: np.array(sensor.dates[row]) for name, sensor in self.sensors.items()},
@@ -232,16 +244,27 @@ class ParcelBatch:
             samples.append(sample)
         return samples
 
-    def _meta(self, row: int) -> dict[str, Any]:
-        meta = dict(
-            sample_id=self.sample_ids[row],
-            season_start=int(self.season_starts[row]),
-            paths={name: sensor.store.path_of(int(sensor.parcels[row])) for name, sensor in self.sensors.items()},
-            img_shape=(self.observed.shape[1], 1),
-        )
+    def _metas(self, keys: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Meta information of each parcel, all of it or that of some keys."""
+        constant = dict(img_shape=(self.observed.shape[1], 1))
         if 'statistics' in self.infos:
-            meta['statistics'] = self.infos['statistics']
-        return meta
+            constant['statistics'] = self.infos['statistics']
+        columns: dict[str, Sequence[Any]] = dict(
+            sample_id=self.sample_ids, season_start=self.season_starts.tolist(), paths=self._paths()
+        )
+        if keys is not None:
+            constant = {key: value for key, value in constant.items() if key in keys}
+            columns = {key: values for key, values in columns.items() if key in keys}
+        names, same = (*columns, *constant), tuple(constant.values())
+        for row in zip(*columns.values(), strict=True) if columns else [()] * len(self):
+            yield dict(zip(names, row + same, strict=True))
+
+    def _paths(self) -> list[dict[str, str]]:
+        """Sensor to the parcel's file, for each parcel; parcels of one file share the dict."""
+        paths = [sensor.store.paths_of(sensor.parcels) for sensor in self.sensors.values()]
+        named = dict.fromkeys(zip(*paths, strict=True))
+        known = {row: dict(zip(self.sensors, row, strict=True)) for row in named}
+        return [known[row] for row in zip(*paths, strict=True)]
 
 
 def transformed(batch: ParcelBatch, transforms: Iterable[Any]) -> Any:

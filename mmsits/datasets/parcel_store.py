@@ -68,6 +68,13 @@ class ParcelStore:
         """File or folder that holds a parcel."""
         return str(self.path)
 
+    def paths_of(self, parcels: np.ndarray) -> list[str]:
+        """Those of several parcels."""
+        # One file of all of them, unless a store says otherwise.
+        if type(self).path_of is ParcelStore.path_of:
+            return [str(self.path)] * len(parcels)
+        return [self.path_of(int(parcel)) for parcel in parcels]
+
 
 def gather_pixels(
     values: np.ndarray, offsets: np.ndarray, parcels: np.ndarray, dates: np.ndarray, pixels: np.ndarray
@@ -173,6 +180,10 @@ class HeldParcels(ParcelStore):
     def path_of(self, parcel: int) -> str:
         """See :class:`ParcelStore`."""
         return self._paths[parcel]
+
+    def paths_of(self, parcels: np.ndarray) -> list[str]:
+        """See :class:`ParcelStore`."""
+        return [self._paths[parcel] for parcel in parcels.tolist()]
 
 
 @dataclass

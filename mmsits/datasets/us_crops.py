@@ -169,11 +169,25 @@ def _read_list(path: Path) -> list[dict[str, str]]:
     absent = {'id', 'classid', 'region', 'sequencelength'} - set(rows[0] if rows else ())
     if absent:
         raise DataError(f'the list has no column {sorted(absent)}', path=path, hint='Get the file from its authors.')
-    return [row for row in rows if int(row['sequencelength']) > 0]
+    return [row for row in rows if _length_of(row, path) > 0]
+
+
+def _length_of(row: dict[str, str], path: Path) -> int:
+    try:
+        # Tables that went through other programs have 52.0 there.
+        return int(float(row['sequencelength']))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f'sequencelength {row["sequencelength"]!r} is no number',
+            path=path,
+            sample_id=row['id'],
+            hint='Write the number of dates, or get the file from its authors.',
+        ) from error
 
 
 def _class_of(row: dict[str, str], path: Path) -> int:
-    label = int(row['classid']) if row['classid'].lstrip('-').isdigit() else -1
+    text = (row['classid'] or '').strip()
+    label = int(text) if text.lstrip('-').isdigit() else -1
     if not 0 <= label < len(CLASSES):
         raise DataError(
             f'class {row["classid"]!r} is none of 0 to {len(CLASSES) - 1}',

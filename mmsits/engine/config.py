@@ -74,6 +74,7 @@ VARIABLES = frozenset(
         'source',
         'target',
         'min_parcels',
+        'year',
         'samples',
         'grid',
         'labels',
@@ -127,6 +128,7 @@ HANDED_ON = (
     'window_size',
     'season_start',
     'cache',
+    'year',
 )
 _SPLITS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -209,8 +211,11 @@ def hand_on(cfg: MutableMapping[str, Any], variables: Mapping[str, Sequence[Any]
     """
     if cfg.get('default_scope'):
         init_default_scope(cfg['default_scope'])
-    for split in _SPLITS:
-        for dataset in _datasets((cfg.get(split) or {}).get('dataset')):
+    nodes = [(cfg.get(split) or {}).get('dataset') for split in _SPLITS]
+    # Datasets that a hook looks at beside.
+    nodes += [hook[name] for hook in cfg.get('custom_hooks') or [] for name in ('reference', 'probed') if name in hook]
+    for node in nodes:
+        for dataset in _datasets(node):
             for key in HANDED_ON:
                 own = key in dataset and dataset[key] not in variables.get(key, ())
                 if key in cfg and not own and _takes(dataset, key):

@@ -66,6 +66,18 @@ class ReplayedBatch(ParcelBatch):
         self._given.append(np.concatenate([np.ravel(number) for number in numbers])[None])
         return self
 
+    def given_noise(self, chosen: np.ndarray, size: np.ndarray) -> ReplayedBatch:
+        """Have numbers ready for `DisturbDates`: (T,) which dates, and (T,C) how much."""
+        self._given += [chosen[None], size]
+        return self
+
+    def random_at(self, rows: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
+        """See `ParcelBatch`."""
+        numbers = self._given.pop(0)
+        if numbers.shape[1] != count:
+            raise ValueError(f'{count} numbers of each place are asked for, {numbers.shape[1]} are given')
+        return numbers[places]
+
     def random(self, count: int) -> np.ndarray:
         """See `ParcelBatch`."""
         numbers = self._given.pop(0)
@@ -245,7 +257,7 @@ def _check_single(golden: GoldenFile, compare: Comparer) -> None:
     compare('shift_drawn', np.array(shifts))
     draws = PublishedDraws(int(golden.arrays['in/shift_seed']))
     compare('shifted_x', values(RollDates().transform_batch(batch().given(draws.roll()))))
-    noisy = batch().given(*PublishedDraws(2).noise(len(x)))
+    noisy = batch().given_noise(*PublishedDraws(2).noise(len(x)))
     compare('noise_seed2_x', values(DisturbDates(dict(s2=NOISE)).transform_batch(noisy)))
     thinned = ThinDates().transform_batch(batch().given(PublishedDraws(0, 4).thin(len(x))))
     compare('removal_seed4_x', values(thinned))
@@ -280,7 +292,7 @@ def _augment(batch: ReplayedBatch, draws: PublishedDraws) -> tuple[Any, Replayed
     """A batch with all augmentations but the choice of dates, and as it was behind the noise."""
     dates = batch.sensors['s2'].days.shape[1]
     rolled: Any = RollDates().transform_batch(batch.given(draws.roll()))
-    noisy: Any = DisturbDates(dict(s2=NOISE)).transform_batch(rolled.given(*draws.noise(dates)))
+    noisy: Any = DisturbDates(dict(s2=NOISE)).transform_batch(rolled.given_noise(*draws.noise(dates)))
     sensor = noisy.sensors['s2']
     behind_noise = ReplayedBatch(sensor.read()[0, :, 0], sensor.days[0] - NEW_YEAR + 1)
     behind_noise.notes = noisy.notes
@@ -300,7 +312,7 @@ def check_masking(golden: GoldenFile, compare: Comparer) -> None:
         target, count = sensor.read()[0, :, 0], sensor.days.shape[1]
         chosen, size = _masking_draws(draws, count, options)
         disturb = DisturbDates(dict(s2=options['noise']), options['p'], 'uniform')
-        disturbed = disturb.transform_batch(batch.given(chosen, size)).sensors['s2'].read()[0, :, 0]
+        disturbed = disturb.transform_batch(batch.given_noise(chosen, size)).sensors['s2'].read()[0, :, 0]
         missing = length - count
         found = dict(
             bert_input=np.pad(disturbed, ((0, missing), (0, 0))),

@@ -11,6 +11,10 @@ A scene as dated GeoTIFFs of Sentinel-2 and Sentinel-1 with its fields in a GeoP
     python tools/dataset_converters/simulate.py data/my_scene --layout geotiff --patches 1 --patch-size 256 \
         --sensors s2 s1a
 
+Series of single pixels in the layout of SITS-MoCo, of six sites in three years:
+
+    python tools/dataset_converters/simulate.py data/simulated_pixels --layout us-crops --sites 6 --years 2019 2020 2021
+
 See docs/simulator.md.
 """
 
@@ -41,11 +45,17 @@ from mmsits.datasets.simulator import (
     is_finished,
     simulate_region,
 )
+from mmsits.datasets.simulator.us_crops_layout import CLASSES as US_CROPS_CLASSES
+from mmsits.datasets.simulator.us_crops_layout import SITES as US_CROPS_SITES
 
 CALENDAR_YEAR = '2018-01-01'
 """First day where nothing else is asked for in the layout of TimeMatch, whose series are of calendar years."""
 FIRST_DAYS = {'timematch': CALENDAR_YEAR, 'mts12': '2019-01-01'}
 """First day by layout, where nothing else is asked for."""
+LAYOUT_CLASSES = {'us-crops': US_CROPS_CLASSES}
+"""Crops by layout, where nothing else is asked for."""
+LAYOUT_PATCHES = {'us-crops': 1}
+"""Patches by layout, where nothing else is asked for: a region is as large as its patches."""
 LAYOUT_SENSORS = {'mts12': ('s1a',)}
 """Sensors by layout, where nothing else is asked for; otherwise Sentinel-2."""
 
@@ -60,7 +70,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add('out', type=Path, help='folder of the data set')
     add('--layout', choices=sorted(LAYOUTS), default='pastis', help='layout of the files (default: %(default)s)')
-    add('--patches', type=int, default=40, help='number of patches (default: %(default)s)')
+    add('--patches', type=int, default=None, help='number of patches (default: 40, with layout us-crops 1)')
     add('--patch-size', type=int, default=128, help='side of a patch in pixels of 10 m (default: %(default)s)')
     add('--folds', type=int, default=5, help='number of folds, in the layout of PASTIS (default: %(default)s)')
     add('--seed', type=int, default=0, help='seed of all random numbers (default: %(default)s)')
@@ -78,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         '--mat-version', choices=('v5', 'v73'), default='v5', help='of MATLAB, with layout mts12 (default: %(default)s)'
     )
-    add('--classes', nargs='+', type=int, default=list(DEFAULT_CLASSES), help='crops, as PASTIS numbers')
+    add('--classes', nargs='+', type=int, default=None, help='crops, as PASTIS numbers')
     add('--proportions', nargs='+', type=float, default=None, help='relative areas of the crops, one for each')
     add('--field-size', type=float, default=defaults.field_size, help='mean field in hectares (default: %(default)s)')
     add('--cloud-cover', type=float, default=defaults.cloud_cover, help='mean, 0 to 1 (default: %(default)s)')
@@ -92,6 +102,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     target.add_argument('--target-seed', type=int, default=None, help='its seed (default: that of the first + 1)')
     target.add_argument('--target-proportions', nargs='+', type=float, default=None, help='its relative areas of crops')
+    pixels = parser.add_argument_group('series of single pixels (layout us-crops)')
+    pixels.add_argument('--years', nargs='+', type=int, default=[2019], help='calendar years (default: 2019)')
+    pixels.add_argument('--sites', type=int, default=2, help='regions of each year, 1 to 6 (default: %(default)s)')
+    pixels.add_argument('--pixels', type=int, default=600, help='most labelled ones of a region (default: %(default)s)')
+    pixels.add_argument('--unlabelled', type=int, default=1500, help='most others of a region (default: %(default)s)')
     scene = parser.add_argument_group('a scene of files (layout geotiff)')
     options = GeotiffOptions()
     scene.add_argument('--bands', nargs='+', choices=BANDS, default=list(options.bands), help='bands of Sentinel-2')
@@ -142,7 +157,7 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
         season_start=arguments.season_start or season_start,
         season_end=arguments.season_end,
         seed=arguments.seed,
-        classes=tuple(arguments.classes),
+        classes=tuple(arguments.classes or LAYOUT_CLASSES.get(arguments.layout, DEFAULT_CLASSES)),
         proportions=None if arguments.proportions is None else tuple(arguments.proportions),
         field_size=arguments.field_size,
         temporal_shift_days=arguments.shift_days,
@@ -175,12 +190,37 @@ def make_target(arguments: argparse.Namespace, source: RegionConfig) -> RegionCo
     )
 
 
+def make_sites(arguments: argparse.Namespace, first: RegionConfig) -> list[RegionConfig]:
+    """Return the configurations of all sites in all years: like the first but for seed and year.
+
+    Raises:
+        ValueError: If an argument makes no sense; the message says which.
+    """
+    if not 1 <= arguments.sites <= len(US_CROPS_SITES):
+        raise ValueError(f'--sites must be between 1 and {len(US_CROPS_SITES)}, not {arguments.sites}.')
+    if len(set(arguments.years)) < len(arguments.years):
+        raise ValueError(f'--years has a year twice: {arguments.years}.')
+    if arguments.season_start or arguments.season_end:
+        raise ValueError('--layout us-crops takes calendar years: give --years, not --season-start or --season-end.')
+    return [
+        dataclasses.replace(
+            first,
+            season_start=f'{year}-01-01',
+            season_end=f'{year}-12-31',
+            seed=arguments.seed + number * len(US_CROPS_SITES) + site,
+        )
+        for number, year in enumerate(arguments.years)
+        for site in range(arguments.sites)
+    ]
+
+
 def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     """Write the regions in the chosen layout."""
     of_layout: dict[str, dict[str, Any]] = {
         'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
         'geotiff': dict(options=make_geotiff_options(options)),
         'mts12': dict(patch_size=options.patch_size, patches=options.patches, mat_version=options.mat_version),
+        'us-crops': dict(pixels=options.pixels, unlabelled=options.unlabelled),
     }
     LAYOUTS[options.layout](
         regions,
@@ -217,6 +257,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = make_parser()
     options = parser.parse_args(arguments)
+    if options.patches is None:
+        options.patches = LAYOUT_PATCHES.get(options.layout, 40)
     if options.picture is not None and 's2' not in sensors_of(options):
         parser.error('--picture needs the sensor s2')
     if options.layout != 'timematch' and options.target_shift_days is not None:
@@ -226,6 +268,8 @@ def main(arguments: list[str] | None = None) -> int:
     there = is_finished(options.out)
     try:
         configs = [make_config(options)]
+        if options.layout == 'us-crops':
+            configs = make_sites(options, configs[0])
         if options.target_shift_days is not None:
             configs.append(make_target(options, configs[0]))
         regions = [simulate_region(config) for config in configs]
@@ -240,6 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
         'pastis': f'{options.patches} patches',
         'mts12': f'{options.patches} patches',
         'timematch': f'{len(regions)} domains',
+        'us-crops': f'{len(regions)} sites and years',
         'geotiff': f'a scene of {regions[0].config.height * options.repeat} x'
         f' {regions[0].config.width * options.repeat} pixels',
     }[options.layout]

@@ -21,9 +21,16 @@ from .region import (
 from .sensors import CHANNELS, SENSORS, multilook_speckle
 from .spectra import BANDS
 from .timematch_layout import write_timematch
+from .us_crops_layout import write_us_crops
 from .weather import CLEAR, CLOUD_COVERED, SHADOW
 
-LAYOUTS = {'geotiff': write_geotiff, 'mts12': write_mts12, 'pastis': write_pastis, 'timematch': write_timematch}
+LAYOUTS = {
+    'geotiff': write_geotiff,
+    'mts12': write_mts12,
+    'pastis': write_pastis,
+    'timematch': write_timematch,
+    'us-crops': write_us_crops,
+}
 """Writers by the name of their layout."""
 
 __all__ = [
@@ -55,4 +62,5 @@ __all__ = [
     'write_mts12',
     'write_pastis',
     'write_timematch',
+    'write_us_crops',
 ]

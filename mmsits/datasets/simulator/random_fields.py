@@ -34,6 +34,7 @@ class Concern(IntEnum):
     BACKSCATTER = 18
     SWATH = 19
     POINTS = 20
+    PIXELS = 21
 
 
 def stream(seed: int, concern: Concern, *keys: int) -> np.random.Generator:

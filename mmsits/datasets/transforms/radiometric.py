@@ -288,10 +288,10 @@ class DisturbDates(BaseTransform):
         for sensor in chosen_sensors(results, list(self.amount)):
             _refuse_derived(results, sensor, 'DisturbDates')
             series = results['inputs'][sensor]
-            dates, bands = series.values.shape[:2]
-            noise = self.noise(sensor, bands, rng.random((1, dates * (1 + bands))))
+            signs = self._signs(sensor, series.values.shape[1], rng.random((1, len(series.values))))
+            noise = self._sizes(sensor, rng.random((np.count_nonzero(signs), series.values.shape[1])))
             one = ImageSeries(*(np.asarray(part)[None] for part in series))
-            results['inputs'][sensor] = series._replace(values=_add_where_valid(one, noise)[0])
+            results['inputs'][sensor] = series._replace(values=_add_where_valid(one, signs, noise)[0])
         return results
 
     def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
@@ -300,47 +300,47 @@ class DisturbDates(BaseTransform):
             _refuse_derived(batch.infos, sensor, 'DisturbDates')
             series = batch.series(sensor)
             dates, bands = series.values.shape[1:3]
-            noise = self.noise(sensor, bands, batch.random(dates * (1 + bands)))
-            batch.hold(sensor, series._replace(values=_add_where_valid(series, noise)))
+            signs = self._signs(sensor, bands, batch.random(dates))
+            rows, places = np.nonzero(signs)
+            noise = self._sizes(sensor, batch.random_at(rows, places, bands))
+            batch.hold(sensor, series._replace(values=_add_where_valid(series, signs, noise)))
         return batch
 
-    def noise(self, sensor: str, bands: int, fractions: np.ndarray) -> np.ndarray:
-        """What is added.
-
-        Args:
-            sensor: name of the sensor.
-            bands: C.
-            fractions: (N,T (1 + C)) uniform numbers, the T of the dates first.
-
-        Returns:
-            (N,T,C) float64.
+    def _signs(self, sensor: str, bands: int, fractions: np.ndarray) -> np.ndarray:
+        """Which dates are darkened, -1, and which brightened, 1, the others 0, int8, from uniform numbers.
 
         Raises:
             ValueError: if there are not as many amounts as bands.
         """
-        amount = self.amount[sensor]
-        if len(amount) not in (1, bands):
-            raise ValueError(f'DisturbDates: {len(amount)} amounts for the {bands} bands of {sensor}')
-        dates = fractions.shape[1] // (1 + bands)
-        chosen, size = fractions[:, :dates], fractions[:, dates:].reshape(-1, dates, bands)
-        if self.distribution == 'normal':
-            size = np.abs(normal_numbers(size))
-        sign = np.where(chosen < self.share / 2, -1.0, np.where(chosen < self.share, 1.0, 0.0))
-        return sign[..., None] * (size * amount)
+        if len(self.amount[sensor]) not in (1, bands):
+            raise ValueError(f'DisturbDates: {len(self.amount[sensor])} amounts for the {bands} bands of {sensor}')
+        return np.where(fractions < self.share / 2, -1, fractions < self.share).astype(np.int8)
+
+    def _sizes(self, sensor: str, fractions: np.ndarray) -> np.ndarray:
+        """By how much each disturbed date changes, (M,C) from uniform numbers (M,C)."""
+        sizes = np.abs(normal_numbers(fractions)) if self.distribution == 'normal' else fractions
+        return sizes * self.amount[sensor]
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(share={self.share}, distribution={self.distribution!r}, {list(self.amount)})'
 
 
-def _add_where_valid(series: ImageSeries, noise: np.ndarray) -> np.ndarray:
-    """Values (N,T,C,H,W) with noise (N,T,C) added on valid pixels, in their own type."""
+def _add_where_valid(series: ImageSeries, signs: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Values (N,T,C,H,W) changed on valid pixels, in their own type.
+
+    Args:
+        series: of N samples.
+        signs: (N,T), 0 where nothing changes.
+        sizes: (M,C), what the M others are changed by.
+    """
     values = np.asarray(series.values)
-    touched = noise.any(axis=2)
-    if not touched.any():
+    touched = np.nonzero(signs)
+    if not len(touched[0]):
         return values
     changed = values.copy()
     rows = values[touched]  # M,C,H,W
-    disturbed = cast_like(rows + noise[touched][..., None, None], values.dtype)
+    noise = signs[touched][:, None] * sizes
+    disturbed = cast_like(rows + noise[..., None, None], values.dtype)
     valid = np.asarray(series.valid)[touched][:, None]
     changed[touched] = np.where(valid, disturbed, rows)
     return changed

@@ -111,8 +111,9 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
             return {name: self.forward(batch, training) for name, batch in data.items()}
         if training:
             self._refuse_unobserved(data)
-        data = self.cast_data(data)
         metas = list(data['metas'])
+        # Plain values have no device; going through them one by one would take as long as all the rest.
+        data = self.cast_data({name: part for name, part in data.items() if name != 'metas'})
         starts = self._reference_days(metas)
         inputs = {
             sensor: self._batch_series(sensor, series, starts, metas) for sensor, series in data['inputs'].items()
@@ -179,9 +180,12 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
     @staticmethod
     def _refuse_unobserved(data: dict[str, Any]) -> None:
         # On the loader's tensors, before they move to the device: no synchronisation.
-        valids = [series.valid for series in data['inputs'].values()]
-        for i, meta in enumerate(data['metas']):
-            if not any(bool(valid[i].any()) for valid in valids):
+        seen = [
+            valid.flatten(1).any(1).tolist() if isinstance(valid, torch.Tensor) else [bool(one.any()) for one in valid]
+            for valid in (series.valid for series in data['inputs'].values())
+        ]
+        for meta, of_sensors in zip(data['metas'], zip(*seen, strict=True), strict=True):
+            if not any(of_sensors):
                 raise ValueError(
                     f'Sample {meta.get("sample_id")!r} has no valid observation on any date of any sensor, so nothing '
                     'can be learned from it. Remove it, or widen the window of days or the cloud threshold.'

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.autograd.function import once_differentiable
 
-_LARGEST_SCORES = 2**22
-"""So many scores of attention are kept at once on a processor: 16 MiB, which its caches hold."""
+_SCORES_AT_ONCE = 2**18
+"""So many scores of attention are worked on at once on a processor: 1 MiB, which its nearer caches hold."""
 
 
 def attention_over_dates(query: Tensor, key: Tensor, value: Tensor, attended: Tensor | None, dropout: float) -> Tensor:
-    """torch's attention, with little memory also where a processor has no fused kernel, which is with dropout.
-
-    There the rows are taken some at a time, and their scores computed again for the gradient: quicker, too, than to
-    write the scores of all of them to memory and read them back.
+    """torch's attention; on a processor, which has no fused kernel with dropout, `DroppedAttention` in its place.
 
     Args:
         query: (N, heads, T, C / heads).
@@ -27,17 +28,103 @@ def attention_over_dates(query: Tensor, key: Tensor, value: Tensor, attended: Te
     Returns:
         (N, heads, T, C / heads).
     """
-    scores_per_row = query.shape[1] * query.shape[2] * key.shape[2]
-    rows = max(1, _LARGEST_SCORES // max(1, scores_per_row))
-    fused = not dropout or query.device.type != 'cpu' or not torch.is_grad_enabled()
-    if fused or rows >= len(query):
+    if not _in_steps(dropout) or query.device.type != 'cpu' or not torch.is_grad_enabled():
         return F.scaled_dot_product_attention(query, key, value, attn_mask=attended, dropout_p=dropout)
-    masks = (None,) * len(query.split(rows)) if attended is None else attended.split(rows)
-    parts = [
-        checkpoint(F.scaled_dot_product_attention, *part, dropout, use_reentrant=False)
-        for part in zip(query.split(rows), key.split(rows), value.split(rows), masks, strict=True)
-    ]
-    return torch.cat(parts)
+    kept = random_mask((*query.shape[:3], key.shape[2]), dropout)
+    return DroppedAttention.apply(query, key, value, attended, kept, 1 / (1 - _in_steps(dropout)))
+
+
+def _in_steps(dropout: float) -> float:
+    """A probability as a multiple of 1 / 65536."""
+    return min(round(dropout * 2**16), 2**16 - 1) / 2**16
+
+
+def random_mask(shape: Sequence[int], dropout: float) -> Tensor:
+    """Bool on the processor, False with the probability `dropout` rounded to a multiple of 1 / 65536.
+
+    Four numbers come out of each random word: a quarter of the time of `Tensor.bernoulli_`.
+    """
+    count = math.prod(shape)
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    return (words.view(torch.int16)[:count] >= int(_in_steps(dropout) * 2**16) - 2**15).view(tuple(shape))
+
+
+class WordDropout(nn.Dropout):
+    """torch's dropout; on a processor with `random_mask`, which is quicker."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drop numbers of a tensor of any shape, in training."""
+        if not self.training or not _in_steps(self.p) or input.device.type != 'cpu':
+            return super().forward(input)
+        return input * random_mask(input.shape, self.p).to(input.dtype).mul_(1 / (1 - _in_steps(self.p)))
+
+
+class DroppedAttention(torch.autograd.Function):
+    """Softmax attention with given dropout, exact, in little memory and in one thread's caches.
+
+    Rows are taken few at a time, and their scores computed again for the gradient rather than written to memory and
+    read back; only the mask is kept.
+    """
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type='cpu', cast_inputs=torch.float32)
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, attended: Tensor | None, kept: Tensor, factor: float
+    ) -> Tensor:
+        """Attend.
+
+        Args:
+            ctx: of torch.
+            query: see `attention_over_dates`.
+            key: likewise.
+            value: likewise.
+            attended: likewise.
+            kept: bool (N, heads, T, T), False where a weight is dropped.
+            factor: on the weights that are kept.
+
+        Returns:
+            (N, heads, T, C / heads).
+        """
+        out = torch.empty_like(value, memory_format=torch.contiguous_format)
+        query = query * (query.shape[-1] ** -0.5)
+        for rows in _parts(kept):
+            weights = _softmax_scores(query[rows], key[rows], None if attended is None else attended[rows])
+            torch.matmul(weights.mul_(kept[rows]), value[rows], out=out[rows])
+        ctx.save_for_backward(query, key, value, attended, kept)
+        ctx.factor = factor
+        return out.mul_(factor)
+
+    @staticmethod
+    @once_differentiable
+    @torch.amp.custom_bwd(device_type='cpu')
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Gradients of query, key and value."""
+        query, key, value, attended, kept = ctx.saved_tensors
+        gradient = gradient * ctx.factor
+        of_query, of_key, of_value = (
+            torch.empty_like(part, memory_format=torch.contiguous_format) for part in (query, key, value)
+        )
+        for rows in _parts(kept):
+            weights = _softmax_scores(query[rows], key[rows], None if attended is None else attended[rows])
+            of_weights = (gradient[rows] @ value[rows].transpose(-1, -2)).mul_(kept[rows])
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            torch.matmul(weights.mul_(kept[rows]).transpose(-1, -2), gradient[rows], out=of_value[rows])
+            torch.matmul(of_scores, key[rows], out=of_query[rows])
+            torch.matmul(of_scores.transpose(-1, -2), query[rows], out=of_key[rows])
+        return of_query.mul_(query.shape[-1] ** -0.5), of_key, of_value, None, None, None
+
+
+def _parts(kept: Tensor) -> list[slice]:
+    """Rows that are worked on together."""
+    count = max(1, _SCORES_AT_ONCE // max(1, kept[0].numel() if len(kept) else 1))
+    return [slice(first, first + count) for first in range(0, len(kept), count)]
+
+
+def _softmax_scores(query: Tensor, key: Tensor, attended: Tensor | None) -> Tensor:
+    scores = query @ key.transpose(-1, -2)
+    if attended is not None:
+        scores.masked_fill_(~attended, -torch.inf)
+    return scores.softmax(-1)
 
 
 class AttentionLayer(nn.Module):
@@ -99,9 +186,10 @@ class PostNormAttentionLayer(AttentionLayer):
         super().__init__(width, num_heads, hidden_channels, dropout)
         self.query_key_value = PackedProjection(width, 3 * width)
         nn.init.zeros_(self.attention_proj.bias)
+        self.dropout = WordDropout(dropout)
         self.attention_dropout = nn.Dropout(attention_dropout)
         self.mlp = nn.Sequential(
-            nn.Linear(width, hidden_channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_channels, width)
+            nn.Linear(width, hidden_channels), nn.ReLU(), WordDropout(dropout), nn.Linear(hidden_channels, width)
         )
 
     def forward(self, x: Tensor, attended: Tensor | None) -> Tensor:

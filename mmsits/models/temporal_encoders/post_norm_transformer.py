@@ -9,7 +9,7 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from ..layers.attention_layer import PostNormAttentionLayer
+from ..layers.attention_layer import PostNormAttentionLayer, WordDropout
 from ..layers.date_packing import DatePacking
 from ..layers.day_encoding import OffsetDayEncoding, add_day_encoding
 from ..layers.linear_block import linear_blocks
@@ -72,7 +72,7 @@ class PostNormTransformer(TemporalEncoder):
         self.embed = linear_blocks([in_channels, *embed_channels, d_model], bias=True)
         self.in_norm = nn.LayerNorm(d_model)
         self.day_encoding = OffsetDayEncoding(d_model, period, day_offset)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = WordDropout(dropout)
         of_weights = dropout if attention_dropout is None else attention_dropout
         self.layers = nn.ModuleList(
             PostNormAttentionLayer(d_model, n_head, hidden_channels, dropout, of_weights) for _ in range(num_layers)

@@ -1,38 +1,62 @@
-"""Attention among dates: some rows at a time gives what all of them give, in value and gradient."""
+"""Attention among dates: what is worked on in parts and with dropout is softmax attention, in value and gradient."""
 
 import pytest
 import torch
 from torch import nn
 
 from mmsits.models.layers import PostNormAttentionLayer, attention_layer
-from mmsits.models.layers.attention_layer import attention_over_dates
+from mmsits.models.layers.attention_layer import DroppedAttention, attention_over_dates, random_mask
 
 
 @pytest.mark.parametrize('masked', [False, True])
-def test_rows_in_parts_are_rows_at_once(monkeypatch: pytest.MonkeyPatch, masked: bool) -> None:
+@pytest.mark.parametrize('at_once', [2**18, 2 * 2 * 5 * 5, 1])  # all rows, two, one
+def test_is_softmax_attention_with_the_dropped_weights(
+    monkeypatch: pytest.MonkeyPatch, masked: bool, at_once: int
+) -> None:
+    monkeypatch.setattr(attention_layer, '_SCORES_AT_ONCE', at_once)
     torch.manual_seed(0)
     attended = torch.rand(7, 1, 1, 5) < 0.7 if masked else None
     if attended is not None:
         attended[..., 0] = True
+    kept = random_mask((7, 2, 5, 5), 0.3)
     results = []
-    for largest in (2**22, 2 * 2 * 5 * 5):  # all rows, two rows
-        monkeypatch.setattr(attention_layer, '_LARGEST_SCORES', largest)
+    for plain in (True, False):
         torch.manual_seed(1)
-        parts = [torch.randn(7, 2, 5, 3, requires_grad=True) for _ in range(3)]
-        # A dropout so small that it drops nothing takes the way of those that do.
-        out = attention_over_dates(*parts, attended, 1e-9)
+        query, key, value = (torch.randn(7, 2, 5, 3, dtype=torch.float64, requires_grad=True) for _ in range(3))
+        if plain:
+            scores = query @ key.mT / 3**0.5
+            scores = scores if attended is None else scores.masked_fill(~attended, -torch.inf)
+            out = (scores.softmax(-1) * kept / 0.7) @ value
+        else:
+            out = DroppedAttention.apply(query, key, value, attended, kept, 1 / 0.7)
         out.square().sum().backward()
-        results.append([out, *(part.grad for part in parts)])
+        results.append([out, query.grad, key.grad, value.grad])
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_dropout_is_the_same_when_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_layer, '_LARGEST_SCORES', 1)
+def test_the_mask_drops_its_share_anew_each_time() -> None:
+    torch.manual_seed(0)
+    first, second = (random_mask((100, 333), 0.2) for _ in range(2))
+    assert first.float().mean() == pytest.approx(0.8, abs=0.01)
+    assert (first & second).float().mean() == pytest.approx(0.64, abs=0.01)
+    torch.manual_seed(0)
+    assert torch.equal(random_mask((100, 333), 0.2), first)
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_mixed_precision_trains(dtype: torch.dtype) -> None:
+    layer = PostNormAttentionLayer(8, 2, 6, 0.1, 0.1)
+    with torch.autocast('cpu', torch.bfloat16, enabled=dtype == torch.bfloat16):
+        layer(torch.randn(3, 5, 8), None).float().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
+
+
+def test_dropout_is_that_of_the_gradient_too() -> None:
     torch.manual_seed(0)
     query, key = torch.randn(6, 1, 4, 3), torch.randn(6, 1, 4, 3)
     value = torch.randn(6, 1, 4, 3, requires_grad=True)
-    out = attention_over_dates(query, key, value, None, 0.5)
+    out = attention_over_dates(query, key, value, None, 0.8)
     direction = torch.randn_like(out)
     (gradient,) = torch.autograd.grad(out, value, direction)
     # Linear in the values for a given dropout, so the product with the gradient is that of the output.
