@@ -2,6 +2,7 @@
 
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
 from .backbones import (
+    STCLN,
     UTAE,
     ConvRecurrentBackbone,
     FPNConvLSTM,
@@ -12,7 +13,7 @@ from .backbones import (
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, EnsembleHead, MLPHead, UTAEHead
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, UTAEHead
 from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
 from .pretraining import SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
@@ -39,6 +40,7 @@ __all__ = [
     'JUMBOT',
     'LTAE',
     'MMD',
+    'STCLN',
     'TAE',
     'UTAE',
     'ConvHead',
@@ -55,6 +57,7 @@ __all__ = [
     'PostNormTransformer',
     'SITSMoCoLTAE',
     'SLGT2Net',
+    'STCLNHead',
     'STNet',
     'SeriesDataPreprocessor',
     'SeriesGRU',

@@ -3,6 +3,7 @@
 from .attention_layer import AttentionLayer, PostNormAttentionLayer
 from .conv_blocks import ConvLayer, DownConvBlock, UpConvBlock, build_norm
 from .date_packing import DatePacking, shared_over_dates
+from .dated_transformer import DatedTransformer, pool_dates
 from .day_encoding import DayEncoding, OffsetDayEncoding, add_day_encoding
 from .greenness import GreennessWeights, clear_greenness
 from .initializers import KaimingNormalInit, XavierNormalInit
@@ -16,6 +17,7 @@ __all__ = [
     'AttentionLayer',
     'ConvLayer',
     'DatePacking',
+    'DatedTransformer',
     'DayEncoding',
     'DownConvBlock',
     'GreennessWeights',
@@ -35,6 +37,7 @@ __all__ = [
     'clear_greenness',
     'linear_blocks',
     'masked_softmax',
+    'pool_dates',
     'resize_attention',
     'shared_over_dates',
     'take_dates',

@@ -72,6 +72,17 @@ class AttentionLayer(nn.Module):
         summed = attention_over_dates(query, key, value, attended, dropout)
         return self.attention_proj(summed.transpose(1, 2).flatten(2))
 
+    def attention_weights(self, x: Tensor, attended: Tensor | None = None) -> Tensor:
+        """How much each date looks at each other one, (N, T looking, T looked at), the mean over the heads.
+
+        For pictures: `attend` itself never writes the weights to memory. Arguments as for `attend`.
+        """
+        query, key, _ = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        if attended is not None:
+            scores = scores.masked_fill(~attended, float('-inf'))
+        return scores.softmax(-1).mean(1)
+
 
 class PackedProjection(nn.Linear):
     """Query, key and value projections in one, initialised as torch's own attention does: by Xavier's rule over all
@@ -101,7 +112,10 @@ class PostNormAttentionLayer(AttentionLayer):
         nn.init.zeros_(self.attention_proj.bias)
         self.attention_dropout = nn.Dropout(attention_dropout)
         self.mlp = nn.Sequential(
-            nn.Linear(width, hidden_channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_channels, width)
+            nn.Linear(width, hidden_channels),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(hidden_channels, width),
         )
 
     def forward(self, x: Tensor, attended: Tensor | None) -> Tensor:
