@@ -10,6 +10,7 @@ from .contrastive import ContrastiveViews
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
+from .mtlcc import MTLCCDataset
 from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
@@ -36,6 +37,7 @@ __all__ = [
     'DataError',
     'DomainViews',
     'DrawIndex',
+    'MTLCCDataset',
     'MergedDataset',
     'PASTISDataset',
     'PackedWindows',
