@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmsits.models import (
+    STCLN,
     UTAE,
     ConvHead,
     ConvRecurrentBackbone,
@@ -34,6 +35,7 @@ from mmsits.models import (
     MLPHead,
     PixelSetBackbone,
     SLGT2Net,
+    STCLNHead,
     UConvLSTM,
     UNet3D,
     UTAEHead,
@@ -132,6 +134,7 @@ BUILDERS: dict[str, Builder] = {
     ),
     'convgru': build_with_conv_head(ConvRecurrentBackbone, 3),
     'fpn_convlstm': build_with_conv_head(FPNConvLSTM),
+    'stcln': lambda bands: SegmentationNetwork(STCLN(bands), STCLNHead(num_classes=CLASSES)),
 }
 RIVALS = ('unet3d', 'uconvlstm', 'convgru', 'fpn_convlstm')
 CASES = [
@@ -141,6 +144,8 @@ CASES = [
     # The batch of SL-GT2Net's paper, also for the networks that it stands beside.
     *(Case(name, (2, 12, 2, 224, 224)) for name in ('utae', 'slgt2net', *RIVALS)),
     *(Case(name, (2, 41, 2, 224, 224)) for name in ('utae', 'slgt2net_48', *RIVALS)),
+    # The batch of STCLN's fine-tuning.
+    Case('stcln', (2, 32, 10, 32, 32)),
     # 128 parcels of 64 pixels.
     *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]

@@ -15,7 +15,7 @@ from .backbones import (
 from .data_preprocessors import SeriesDataPreprocessor
 from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, UTAEHead
 from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
-from .pretraining import SeriesMoCo
+from .pretraining import MaskedSeriesModel, SeriesMask, SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
     LTAE,
@@ -52,6 +52,7 @@ __all__ = [
     'FixMatch',
     'FocalMixtureLoss',
     'MLPHead',
+    'MaskedSeriesModel',
     'PixelSetBackbone',
     'PixelwiseBackbone',
     'PostNormTransformer',
@@ -63,6 +64,7 @@ __all__ = [
     'SeriesGRU',
     'SeriesLSTM',
     'SeriesMLP',
+    'SeriesMask',
     'SeriesMoCo',
     'SeriesTransformer',
     'SmoothedCrossEntropyLoss',

@@ -13,6 +13,7 @@ from mmsits.models.backbones import STCLN
 from mmsits.models.converters import convert_stcln, rename_stcln_key
 from mmsits.models.decode_heads import STCLNHead
 from mmsits.models.layers import DatedTransformer, DayEncoding, PostNormAttentionLayer
+from mmsits.models.pretraining import MaskedSeriesModel
 from mmsits.structures import ImageSeries
 
 from .filled import filled_parameters
@@ -107,6 +108,57 @@ def check_classification(golden: GoldenFile, compare: Comparer) -> None:
     compare_gradients(golden, compare, dict(network.named_parameters()))
 
 
+@register_check('stcln_pretrain_*')
+def check_pretraining(golden: GoldenFile, compare: Comparer) -> None:
+    """A step of masked pre-training with a given mask: gate, covered values, reconstruction, loss, gradients."""
+    model = _pretraining_model(golden).eval()
+    inputs = _inputs(golden)
+    drawn = golden.tensor('in/raw_mask') == 0
+    hidden = model.pass_gate(inputs, {'s2': drawn})
+    compare('ndvi_map', (model.gate.greenness(inputs['s2']) > golden.meta['ndvi_threshold']).float())
+    compare('mask', (~hidden['s2']).float())
+    with torch.no_grad():
+        compare('x_masked', model.cover(inputs, hidden)['s2'].values)
+        compare('recon', model.reconstruct(inputs, hidden)['s2'])
+        compare('mid', _second_output(golden, model.backbone(model.cover(inputs, hidden)).spatial))
+    total, count = model.squared_errors(inputs, hidden)['s2']
+    compare('n_masked', count.to(torch.int64) if golden.arrays['out/n_masked'].dtype.kind == 'i' else count)
+    loss = total / count
+    compare('loss', loss)
+    loss.backward()
+    renamed = {f'backbone.{key}': value for key, value in model.backbone.named_parameters()}
+    compare_gradients(golden, compare, renamed)
+    rest = {'linear.weight': model.decoders['s2'].output.weight, 'linear.bias': model.decoders['s2'].output.bias}
+    rest['MASK_TOKEN'] = model.mask_tokens['s2']
+    for name, parameter in rest.items():
+        assert parameter.grad is not None
+        for kind, value in (('grad', parameter.grad), ('grad_norm', parameter.grad.norm())):
+            if f'out/{kind}/{name}' in golden:
+                compare(f'{kind}/{name}', value)
+
+
+def _pretraining_model(golden: GoldenFile) -> MaskedSeriesModel:
+    """The published network of pre-training with its weights."""
+    args, meta = golden.meta['args'], golden.meta
+    gate = dict(red=meta['red'], nir=meta['nir'], threshold=meta['ndvi_threshold'], share=meta['vegetated_fraction'])
+    model = MaskedSeriesModel(
+        dict(type='STCLN', **_backbone_options(args)),
+        mask=dict(ratio=args['mask_ratio']),
+        vegetation_gate=dict(gate, of_normalised_values=True),
+    )
+    published = golden.parameters()
+    weights = convert_stcln(published)
+    weights |= {f'decoders.s2.output.{name}': published[f'linear.{name}'] for name in ('weight', 'bias')}
+    model.load_state_dict({**weights, 'mask_tokens.s2': published['MASK_TOKEN']})
+    return model
+
+
+def _second_output(golden: GoldenFile, spatial: Tensor) -> Tensor:
+    """What the published network also reconstructs from the convolutions alone, and leaves out of its loss."""
+    weights = golden.parameters()
+    return F.linear(spatial, weights['midlinear.weight'], weights['midlinear.bias']).permute(0, 3, 4, 1, 2)
+
+
 def compare_gradients(golden: GoldenFile, compare: Comparer, parameters: dict[str, nn.Parameter]) -> None:
     """Compare gradients and their norms by their published names; `parameters` by their names here."""
     for name in golden.outputs():
@@ -132,15 +184,18 @@ class _Network(nn.Module):
 
 
 def _backbone(args: dict[str, Any], dropout: float = 0.1) -> STCLN:
+    return STCLN(**_backbone_options(args), dropout=dropout)
+
+
+def _backbone_options(args: dict[str, Any]) -> dict[str, Any]:
     groups = args['n_head']
-    # The golden positions are given as such.
-    return STCLN(
-        args['n_channels'],
-        args['encoder_widths'],
+    # The golden positions are given as days.
+    return dict(
+        in_channels=args['n_channels'],
+        widths=args['encoder_widths'],
         num_heads=_HEADS,
         norm_groups=groups,
         day_repeats=groups,
-        dropout=dropout,
         runs_over_padding=True,
     )
 
