@@ -31,7 +31,7 @@ from mmsits.engine.hooks import (
     TemporalShiftHook,
     WeightTransferHook,
 )
-from mmsits.engine.schedulers import InversePowerLR
+from mmsits.engine.schedulers import InversePowerLR, WarmupCosineLR
 from mmsits.engine.weight_transfer import Transfer, transfer_weights
 
 register_atomic_backend()
@@ -58,6 +58,7 @@ __all__ = [
     'StepSeedHook',
     'TemporalShiftHook',
     'Transfer',
+    'WarmupCosineLR',
     'WeightTransferHook',
     'find_resumable',
     'load_config',

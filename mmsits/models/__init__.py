@@ -9,11 +9,13 @@ from .backbones import (
     PixelSetBackbone,
     PixelwiseBackbone,
     SLGT2Net,
+    STViT,
+    TSViT,
     UConvLSTM,
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, UTAEHead
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, TSViTHead, UTAEHead
 from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
 from .pretraining import MaskedSeriesModel, SeriesMask, SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
@@ -60,6 +62,7 @@ __all__ = [
     'SLGT2Net',
     'STCLNHead',
     'STNet',
+    'STViT',
     'SeriesDataPreprocessor',
     'SeriesGRU',
     'SeriesLSTM',
@@ -69,6 +72,8 @@ __all__ = [
     'SeriesTransformer',
     'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
+    'TSViT',
+    'TSViTHead',
     'TempCNN',
     'TemporalEncoder',
     'TemporalEncoderDecoder',

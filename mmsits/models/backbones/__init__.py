@@ -6,6 +6,7 @@ from .pixel_set import PixelSetBackbone
 from .pixelwise import PixelwiseBackbone
 from .slgt2net import SLGT2Net
 from .stcln import STCLN, DatedFeatures
+from .tsvit import STViT, TSViT
 from .uconvlstm import UConvLSTM
 from .unet3d import UNet3D
 from .utae import UTAE
@@ -19,6 +20,8 @@ __all__ = [
     'PixelSetBackbone',
     'PixelwiseBackbone',
     'SLGT2Net',
+    'STViT',
+    'TSViT',
     'UConvLSTM',
     'UNet3D',
 ]
