@@ -26,7 +26,7 @@ from .tfrecord import parse_example, read_records
 from .transforms.loading import IGNORED, select_bands, translate_labels
 
 SPLIT_FILES = {'train': 'train_fold{fold}', 'val': 'test_fold{fold}', 'test': 'eval'}
-"""Names of the lists of tiles. The authors' own 'test' is what networks are chosen by, their 'eval' what is reported."""
+"""Names of the lists of tiles: by the authors' 'test' networks are chosen, their 'eval' is what is reported."""
 
 CODES = (0, 1, 2, 3, 5, 8, 9, 12, 13, 15, 16, 17, 19, 22, 23, 24, 25, 26)
 """Codes of the classes in the label maps, in the published order."""

@@ -1,4 +1,4 @@
-"""Tiles of MTLCC packed into memory-mapped arrays, which `PackedWindows` reads: no decompression, no dates unasked for."""
+"""Tiles of MTLCC packed into memory-mapped arrays, which `PackedWindows` reads: only the dates that are asked for."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A share of the labels: nested, the same for every kind of dataset, and loud where a class disappears."""
 
-import logging
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ def _ids(dataset: PASTISDataset) -> list[str]:
 @pytest.mark.parametrize('count', [1, 7, 1000])
 def test_shares_are_nested_and_exact(count: int) -> None:
     shares = [set(chosen_samples(count, fraction, 3).tolist()) for fraction in (0.001, 0.01, 0.05, 0.5, 1)]
-    assert all(small <= large for small, large in zip(shares, shares[1:], strict=False))
+    assert all(small <= large for small, large in pairwise(shares))
     assert len(shares[0]) == 1
     assert len(shares[-1]) == count
     if count == 1000:
@@ -47,23 +47,29 @@ def test_patches_of_a_share(pastis: Path) -> None:
         _patches(pastis, label_fraction=0)
 
 
-def test_a_class_that_disappears_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_class_that_disappears_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.array(['wheat'] * 30 + ['maize'] * 30 + ['hop'])
     values = np.random.default_rng(0).random((61, 4, 1)).astype(np.float32)
     np.savez(tmp_path / 'table.npz', x=values, y=labels, doy=np.array([10, 50, 90, 130]), year=np.full(61, 2019))
-    options = dict(data_root=str(tmp_path), file='table.npz')
+    options = dict(data_root=str(tmp_path), table='table.npz')
+    said = _log_of(monkeypatch)
     whole = SeriesTableDataset(**options)
     seed = next(s for s in range(50) if 60 not in chosen_samples(61, 0.2, s))
-    with caplog.at_level(logging.INFO):
-        part = SeriesTableDataset(**options, label_fraction=0.2, label_seed=seed)
+    part = SeriesTableDataset(**options, label_fraction=0.2, label_seed=seed)
     assert len(part) == 13
     assert len(part.labels) == len(part.sample_sizes) == 13
     assert part.metainfo['classes'] == whole.metainfo['classes']
-    assert '13 of 61 samples are kept' in caplog.text
-    assert '1 classes disappear, none of their pixels is left: hop.' in caplog.text
-    caplog.clear()
+    assert '13 of 61 samples are kept' in said[-2]
+    assert '1 classes disappear, none of their pixels is left: hop.' in said[-1]
+    said.clear()
     SeriesTableDataset(**options, label_fraction=0.2, label_seed=next(s for s in range(50) if _has_all(s)))
-    assert 'disappear' not in caplog.text
+    assert not any('classes disappear' in line for line in said)
+
+
+def _log_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr('mmsits.datasets.label_fraction.print_log', lambda message, *_: said.append(message))
+    return said
 
 
 def _has_all(seed: int) -> bool:
@@ -71,17 +77,17 @@ def _has_all(seed: int) -> bool:
     return 60 in chosen and len({number // 30 for number in chosen}) == 3
 
 
-def test_a_class_of_label_maps_that_disappears_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_class_of_label_maps_that_disappears_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = write_pastis_miniature(tmp_path, patches=5)
     labels = np.load(root / 'ANNOTATIONS' / 'TARGET_10005.npy')
     labels[:, 0, 0] = 18
     np.save(root / 'ANNOTATIONS' / 'TARGET_10005.npy', labels)
     seed = next(s for s in range(50) if 4 not in chosen_samples(5, 0.4, s))
-    with caplog.at_level(logging.WARNING):
-        assert len(_patches(root, label_fraction=0.4, label_seed=seed)) == 2
-    assert 'sorghum' in caplog.text
+    said = _log_of(monkeypatch)
+    assert len(_patches(root, label_fraction=0.4, label_seed=seed)) == 2
+    assert 'sorghum' in said[-1]
     # Classes that no patch has did not disappear.
-    assert 'orchard' not in caplog.text
+    assert 'orchard' not in said[-1]
 
 
 def test_published_lists_keep_order_and_repetitions() -> None:
@@ -118,7 +124,7 @@ def test_cells_of_a_grid_make_up_the_patch(pastis: Path) -> None:
     assert torch.equal(labels.permute(0, 2, 1, 3).reshape(16, 16), whole)
 
 
-def test_wrong_cells_and_patches_are_named(pastis: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_cells_and_patches_are_named(pastis: Path) -> None:
     with pytest.raises(ValueError, match='cells must be pairs'):
         _patches(pastis, cells=[(0, 4)])
     with pytest.raises(DataError, match='cannot be cut into 3×3 cells'):
@@ -130,7 +136,7 @@ def test_wrong_cells_and_patches_are_named(pastis: Path, caplog: pytest.LogCaptu
     with pytest.raises(DataError, match='no published list'):
         _patches(pastis, patches='stcln_pastis_tset').full_init()
     with pytest.raises(DataError, match='listed patches are not in'):
-        _patches(pastis, patches='stcln_pastis_train', absent_patches='warn').full_init()
+        _patches(pastis, patches=[1, 2], absent_patches='warn').full_init()
 
 
 def test_instances_are_cut_too(tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ class LoadSeriesLabels(BaseTransform):
 
     Required keys: label_path (a .npy of (H,W), or (K,H,W) whose channel ``label_channel`` holds the codes; None for a
     sample without labels), sample_id. Optional keys: label_table ((256,) label of each code, -1 where it does not
-    exist), label_channel (default 0), cell, ignored_labels, inputs (then the size is checked; a sample that lacks all its
-    sensors gets that of its labels). Added keys: targets ((H,W) uint8, 255 ignored), paths['targets'].
+    exist), label_channel (default 0), cell, ignored_labels, inputs (then the size is checked; a sample that lacks all
+    its sensors gets that of its labels). Added keys: targets ((H,W) uint8, 255 ignored), paths['targets'].
 
     Raises:
         DataError: if the file is missing or damaged, a code is not in the table, or the size is not that of the images.
