@@ -190,7 +190,8 @@ def _feature_values(feature: memoryview) -> Any:
         if kind == 1:
             values = [bytes(value) for _, _, value in _fields(message)]
         elif kind == 2:
-            values = np.concatenate([np.frombuffer(value, '<f4') for _, _, value in _fields(message)] or [[]])
+            parts = [np.frombuffer(value, '<f4') for _, _, value in _fields(message)]
+            values = np.concatenate([np.zeros(0, '<f4'), *parts])
         elif kind == 3:
             values = np.array([number for field in _fields(message) for number in _integers(field)], np.int64)
     return values

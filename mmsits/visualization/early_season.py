@@ -33,7 +33,7 @@ def draw_early_season(
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(len(SHOWN), 1, figsize=(7, 7.5), sharex=True, layout='constrained')
+    figure, axes = pyplot.subplots(len(SHOWN), 1, figsize=(7, 6.2), sharex=True, layout='constrained')
     for axis, (score, name) in zip(axes, SHOWN.items(), strict=True):
         for colour, (way, points) in zip(COLOURS, curves.items(), strict=False):
             ends = sorted(points)
@@ -42,7 +42,7 @@ def draw_early_season(
         axis.set_ylabel(name)
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[['top', 'right']].set_visible(False)
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, None if score == 'ECE' else 1)
     axes[0].legend(frameon=False, loc='lower right')
     shown = _spread(sorted({end for points in curves.values() for end in points}), 14)
     axes[-1].set_xticks(shown, [dates[end] for end in shown], rotation=45, ha='right')

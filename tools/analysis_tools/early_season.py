@@ -79,7 +79,7 @@ class Results:
             try:
                 held = json.loads(path.read_text(encoding='utf-8'))
                 self._refuse_others(held['marks'], marks)
-            except (ValueError, KeyError, TypeError) as error:
+            except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
                 raise DataError(f'the results cannot be read ({error})', path=path, hint='Remove the file.') from error
         self.marks = {**held['marks'], **marks}
         self.curves = {way: {int(end): row for end, row in rows.items()} for way, rows in held['curves'].items()}

@@ -151,10 +151,12 @@ def write(chosen: Any, scores: np.ndarray, arguments: argparse.Namespace) -> Non
     frame = chosen.drop(columns=[name for name in ADDED if name in chosen.columns])
     frame = frame.assign(rank=np.arange(1, len(frame) + 1), score=scores, strategy=arguments.strategy)
     # Written beside and renamed, so that a file of that name is whole.
-    temporary = arguments.out.with_name(f'.{arguments.out.stem}-part{arguments.out.suffix}')
+    temporary = arguments.out.with_name(f'{arguments.out.stem}_part{arguments.out.suffix}')
     temporary.unlink(missing_ok=True)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_file(temporary, driver=DRIVERS[arguments.out.suffix.lower()])
+    driver = DRIVERS[arguments.out.suffix.lower()]
+    named = dict(layer=arguments.out.stem) if driver == 'GPKG' else {}
+    frame.to_file(temporary, driver=driver, **named)
     for part in temporary.parent.glob(f'{temporary.stem}.*'):
         part.replace(arguments.out.with_suffix(part.suffix))
 
