@@ -36,6 +36,8 @@ from mmsits.models import (
     PixelSetBackbone,
     SLGT2Net,
     STCLNHead,
+    TSViT,
+    TSViTHead,
     UConvLSTM,
     UNet3D,
     UTAEHead,
@@ -134,6 +136,7 @@ BUILDERS: dict[str, Builder] = {
     ),
     'convgru': build_with_conv_head(ConvRecurrentBackbone, 3),
     'fpn_convlstm': build_with_conv_head(FPNConvLSTM),
+    'tsvit': lambda bands: SegmentationNetwork(TSViT(bands, CLASSES), TSViTHead(num_classes=CLASSES)),
     'stcln': lambda bands: SegmentationNetwork(STCLN(bands), STCLNHead(num_classes=CLASSES)),
 }
 RIVALS = ('unet3d', 'uconvlstm', 'convgru', 'fpn_convlstm')
@@ -146,6 +149,8 @@ CASES = [
     *(Case(name, (2, 41, 2, 224, 224)) for name in ('utae', 'slgt2net_48', *RIVALS)),
     # The batch of STCLN's fine-tuning.
     Case('stcln', (2, 32, 10, 32, 32)),
+    # The windows of PASTIS24.
+    Case('tsvit', (4, 60, 10, 24, 24)),
     # 128 parcels of 64 pixels.
     *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]
