@@ -8,7 +8,7 @@ from mmseg.registry import MODELS
 
 from mmsits.engine import load_config
 from mmsits.evaluation.early_season import cut_series
-from tests.helpers.parcel_network import call
+from tests.helpers.parcel_network import call, write_parcel_network
 from tests.helpers.pastis_miniature import write_pastis_miniature
 from tests.helpers.tiny_model import write_config
 from tools.analysis_tools import early_season
@@ -76,3 +76,15 @@ def test_training_data_end_early_too(network):
     cfg = load_config(network[0])
     cut = cut_series(cfg.train_dataloader.dataset, 40)
     assert [step['type'] for step in cut['pipeline']][2] == 'CropDays'
+
+
+def test_networks_for_parcels_too(tmp_path, monkeypatch):
+    config, checkpoint = write_parcel_network(tmp_path, parcels=24)
+    loader = ('batch_size=8', 'num_workers=0', 'sampler.type=SeriesEvalSampler', 'collate_fn.type=identity_collate')
+    options = [f'test_dataloader.{option}' for option in loader]
+    out = tmp_path / 'early'
+    arguments = (config, '--checkpoint', checkpoint, '--out', out, '--device', 'cpu', '--dates', '90', '364')
+    assert call(early_season, monkeypatch, *arguments, '--cfg-options', *options) == 0
+    held = json.loads((out / 'early_season.json').read_text())['curves'][early_season.TESTED]
+    assert held['90']['pixels'] == held['364']['pixels'] > 0
+    assert 0 <= held['364']['ECE'] <= 1
