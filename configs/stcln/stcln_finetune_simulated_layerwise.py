@@ -5,7 +5,7 @@ _base_ = './stcln_finetune_simulated.py'
 optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
-            'backbone.stages': dict(lr_mult=0.0, decay_mult=0.0),
+            'backbone.stages': dict(lr_mult=0.0),
             'backbone.temporal_encoder': dict(lr_mult=0.25),
             'backbone.temporal_encoder.layers.1': dict(lr_mult=0.5),
         }

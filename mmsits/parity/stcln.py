@@ -104,7 +104,7 @@ def check_classification(golden: GoldenFile, compare: Comparer) -> None:
     loss.backward()
     compare('logits_train', logits)
     compare('loss_pastis_train', loss)
-    compare('running_mean_after', network.backbone.stages[0][1].running_mean)
+    compare('running_mean_after', network.backbone.get_buffer('stages.0.1.running_mean'))
     compare_gradients(golden, compare, dict(network.named_parameters()))
 
 

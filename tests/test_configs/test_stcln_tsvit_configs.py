@@ -70,7 +70,7 @@ def test_layers_learn_at_rates_of_their_own() -> None:
     init_default_scope('mmseg')
     cfg = load_config(CONFIGS / 'stcln' / 'stcln_finetune_simulated_layerwise.py')
     model = MODELS.build(cfg.model)
-    groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     rates = {names[id(parameter)]: group['lr'] for group in groups for parameter in group['params']}
     base = cfg.optim_wrapper.optimizer.lr

@@ -111,7 +111,8 @@ class ReconstructionDrawingHook(Hook):
     ) -> bytes | None:
         share = hidden.reshape(len(hidden), -1).sum(1)
         order = np.argsort(-share, kind='stable')[: self.max_dates]
-        chosen = np.sort(order[valid.reshape(len(valid), -1).any(1)[order]])
+        observed_dates = np.asarray(valid.reshape(len(valid), -1).any(1))
+        chosen = np.sort(order[observed_dates[order]])
         if not len(chosen):
             return None
         bands = metainfo.get('bands', {}).get(sensor) or [f'band {number}' for number in range(observed.shape[1])]

@@ -184,7 +184,7 @@ class STCLN(SingleSensorBackbone):
         return images, places, counted.permute(0, 2, 3, 1)
 
     def _convolve(self, sensor: str, series: ImageSeries, dates: DatePacking) -> Tensor:
-        stages = self.stages if sensor == self.sensor else self.further_stages[sensor]
+        stages: Any = self.stages if sensor == self.sensor else self.further_stages[sensor]
         frames = existing_images(series, dates)  # M, C, H, W
         if series.valid.shape[-2:] == (1, 1) and self.runs_over_padding:
             frames = frames.masked_fill(~dates.pack(series.valid).unsqueeze(1), 0.0)

@@ -191,7 +191,7 @@ class TSViT(PatchBackbone):
             date_encoding, dim, num_days, first_day, cut_days, num_dates, training_days
         )
         self.class_token = nn.Parameter(torch.randn(1, self.num_tokens, dim))
-        layers = dict(num_heads=num_heads, head_channels=head_channels, dropout=dropout)
+        layers: dict[str, Any] = dict(num_heads=num_heads, head_channels=head_channels, dropout=dropout)
         hidden = round(mlp_ratio * dim)
         self.temporal_transformer = TokenTransformer(dim, temporal_depth, hidden_channels=hidden, **layers)
         if spatial_attention is not None:
@@ -304,7 +304,7 @@ class STViT(PatchBackbone):
         self.patch_embedding = nn.Linear((in_channels + 1) * patch_size**2, dim)
         self.place_embedding = nn.Parameter(torch.randn(1, num_dates, self.grid_size**2, dim))
         self.time_token = nn.Parameter(torch.randn(1, 1, dim))
-        layers = dict(num_heads=num_heads, head_channels=head_channels, dropout=dropout)
+        layers: dict[str, Any] = dict(num_heads=num_heads, head_channels=head_channels, dropout=dropout)
         hidden = round(mlp_ratio * dim)
         self.spatial_transformer = TokenTransformer(dim, spatial_depth, hidden_channels=hidden, **layers)
         self.temporal_transformer = TokenTransformer(dim, temporal_depth, hidden_channels=hidden, **layers)

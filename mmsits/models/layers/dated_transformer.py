@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +75,7 @@ class DatedTransformer(nn.Module):
         """As `forward`, and the weights of the last layer's attention (R, T looking, T looked at)."""
         rows, attended = self._embed(rows, days, valid)
         weights = rows.new_zeros(())
+        layer: Any
         for layer in self.layers:
             weights = layer.attention_weights(rows, attended)
             rows = layer(rows, attended)
