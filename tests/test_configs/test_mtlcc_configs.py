@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmseg.registry import METRICS
 
@@ -68,3 +69,19 @@ def test_loaders_of_pastis(name: str, tmp_path: Path) -> None:
         assert sizes == dict(train=(2, 4), val=(2, 4), test=(1, 16))
     else:
         assert sizes == dict(train=(16, 4))
+
+
+def test_two_datasets_at_once(roots: dict[int, Path], tmp_path: Path) -> None:
+    init_default_scope('mmseg')
+    cfg = load_config(FOLDER / 'pastis_mtlcc_mixture.py')
+    pastis, mtlcc = cfg.train_dataloader.dataset.datasets
+    pastis.data_root = str(write_pastis_miniature(tmp_path, patches=5, size=32))
+    mtlcc.data_root = str(roots[2016])
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    sizes = set()
+    for _, batch in zip(range(8), loader, strict=False):
+        shapes = {tuple(values.shape[1:]) for values in batch['inputs']['s2'].values}
+        assert len(shapes) == 1
+        sizes |= shapes
+    assert sizes == {(10, 8, 8), (10, 12, 12)}
