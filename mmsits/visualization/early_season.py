@@ -1,58 +1,51 @@
-"""Accuracy and calibration against the last date of the series."""
+"""Accuracy and calibration against the last date of the series, as a picture."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-from mmsits.engine.files import write_atomically
+from collections.abc import Mapping
+from io import BytesIO
 
 SHOWN = {'OA': 'overall accuracy', 'macro_F1': 'macro F1', 'ECE': 'calibration error (ECE)'}
 """Scores of the panels, from top to bottom."""
 COLOURS = ('#1b6ca8', '#d1495b', '#3c896d', '#edae49', '#66439b')
+MOST_DATES = 14
+"""How many dates are written at the axis."""
 
 
-def draw_early_season(
-    path: str | Path, curves: Mapping[str, Mapping[int, Mapping[str, float]]], dates: Mapping[int, str]
-) -> None:
+def draw_early_season(curves: Mapping[str, Mapping[int, Mapping[str, float]]], dates: Mapping[int, str]) -> bytes:
     """Draw one panel for each score, one line for each way.
 
     Args:
-        path: picture to write, .png, .svg or .pdf.
         curves: name of the way to ends (days since the season start) to scores.
         dates: the date that stands for each end.
+
+    Returns:
+        A PNG file's content.
 
     Raises:
         ValueError: if there is nothing to draw.
     """
-    if not any(curves.values()):
+    from matplotlib.figure import Figure
+
+    ends = sorted({end for points in curves.values() for end in points})
+    if not ends:
         raise ValueError('no scores to draw')
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(len(SHOWN), 1, figsize=(7, 6.2), sharex=True, layout='constrained')
+    figure = Figure(figsize=(7, 6.2), layout='constrained')
+    axes = figure.subplots(len(SHOWN), 1, sharex=True)
     for axis, (score, name) in zip(axes, SHOWN.items(), strict=True):
-        for colour, (way, points) in zip(COLOURS, curves.items(), strict=False):
-            ends = sorted(points)
-            values = [points[end][score] for end in ends]
-            axis.plot(ends, values, marker='o', markersize=4, linewidth=1.6, color=colour, label=way)
+        for number, (way, points) in enumerate(curves.items()):
+            days = sorted(points)
+            values = [points[day][score] for day in days]
+            colour = COLOURS[number % len(COLOURS)]
+            axis.plot(days, values, marker='o', markersize=4, linewidth=1.6, color=colour, label=way)
         axis.set_ylabel(name)
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[['top', 'right']].set_visible(False)
         axis.set_ylim(0, None if score == 'ECE' else 1)
     axes[0].legend(frameon=False, loc='lower right')
-    shown = _spread(sorted({end for points in curves.values() for end in points}), 14)
+    shown = ends[:: -(-len(ends) // MOST_DATES)]
     axes[-1].set_xticks(shown, [dates[end] for end in shown], rotation=45, ha='right')
     axes[-1].set_xlabel('observations up to')
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=Path(path).suffix.lstrip('.') or 'png', dpi=130)
-    pyplot.close(figure)
-    write_atomically(path, buffer.getvalue())
-
-
-def _spread(values: Sequence[int], most: int) -> list[int]:
-    step = -(-len(values) // most)
-    return list(values[::step])
+    buffer = BytesIO()
+    figure.savefig(buffer, format='png', dpi=130)
+    return buffer.getvalue()

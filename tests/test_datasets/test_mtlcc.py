@@ -194,6 +194,11 @@ def test_packed_tiles_are_those_of_the_files(roots: dict[str, Path], tmp_path: P
             assert torch.equal(one, other)
         assert torch.equal(ours['targets'], theirs['targets'])
         assert ours['metas']['season_start'] == theirs['metas']['season_start']
+    half = PackedWindows(str(tmp_path / 'packed'), split='test', label_fraction=0.5, pipeline=[PackSeriesInputs()])
+    assert len(half) == 2
+    places = [half.get_data_info(index)['number'] for index in range(2)]
+    for index, place in enumerate(places):
+        assert torch.equal(half[index]['targets'], packed[place]['targets'])
     before = folder.stat().st_mtime_ns
     pack_mtlcc(dataset, folder)
     assert folder.stat().st_mtime_ns == before

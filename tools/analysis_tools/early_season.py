@@ -158,7 +158,7 @@ def report(results: Results, dates: dict[int, str], out: Path, console: Console)
         'difference of confidence and accuracy over bins of confidence, weighted by their pixels.'
     )
     write_atomically(out / 'early_season.csv', text.getvalue().encode())
-    draw_early_season(out / 'early_season.png', results.curves, dates)
+    write_atomically(out / 'early_season.png', draw_early_season(results.curves, dates))
 
 
 def main(arguments: argparse.Namespace) -> None:
