@@ -147,10 +147,11 @@ class PostNormAttentionLayer(AttentionLayer):
         self.query_key_value = PackedProjection(width, 3 * width)
         nn.init.zeros_(self.attention_proj.bias)
         self.attention_dropout = nn.Dropout(attention_dropout)
+        # Dropout in front of ReLU gives the same numbers as behind it, and one wide map less is kept for the gradient.
         self.mlp = nn.Sequential(
             nn.Linear(width, hidden_channels),
-            nn.ReLU(inplace=True),
             nn.Dropout(dropout),
+            nn.ReLU(inplace=True),
             nn.Linear(hidden_channels, width),
         )
 
