@@ -94,7 +94,7 @@ def tasks_of(data: Sequence[str], methods: Sequence[str], shares: Sequence[float
 def finetuning_config(task: Task, lengths: Lengths) -> Config:
     """Config of a fine-tuning, or of the training from scratch."""
     cfg = load_config(CONFIGS / 'stnet' / f'stnet_{task.data}.py')
-    cfg.train_dataloader.dataset.update(label_share=task.share, label_seed=task.seed)
+    cfg.train_dataloader.dataset.update(label_fraction=task.share, label_seed=task.seed)
     return _shortened(cfg, lengths.iterations, lengths, cfg.train_dataloader.dataset.pipeline)
 
 

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmsits.models import (
+    STCLN,
     UTAE,
     ConvHead,
     ConvRecurrentBackbone,
@@ -38,6 +39,9 @@ from mmsits.models import (
     PixelSetBackbone,
     PixelwiseBackbone,
     SLGT2Net,
+    STCLNHead,
+    TSViT,
+    TSViTHead,
     UConvLSTM,
     UNet3D,
     UTAEHead,
@@ -148,6 +152,8 @@ BUILDERS: dict[str, Builder] = {
     ),
     'convgru': build_with_conv_head(ConvRecurrentBackbone, 3),
     'fpn_convlstm': build_with_conv_head(FPNConvLSTM),
+    'tsvit': lambda bands: SegmentationNetwork(TSViT(bands, CLASSES), TSViTHead(num_classes=CLASSES)),
+    'stcln': lambda bands: SegmentationNetwork(STCLN(bands), STCLNHead(num_classes=CLASSES)),
 }
 RIVALS = ('unet3d', 'uconvlstm', 'convgru', 'fpn_convlstm')
 CASES = [
@@ -159,6 +165,10 @@ CASES = [
     *(Case(name, (2, 41, 2, 224, 224)) for name in ('utae', 'slgt2net_48', *RIVALS)),
     # The batch of SITS-MoCo.
     *(Case(name, (512, 70, 10, 1, 1)) for name in ('stnet', 'sitsmoco_transformer')),
+    # The batch of STCLN's fine-tuning.
+    Case('stcln', (2, 32, 10, 32, 32)),
+    # The windows of PASTIS24.
+    Case('tsvit', (4, 60, 10, 24, 24)),
     # 128 parcels of 64 pixels.
     *(Case(f'pse_{encoder}', (128, 30, 10, 64, 1)) for encoder in ('ltae', 'tae', 'gru', 'tempcnn')),
 ]

@@ -8,7 +8,8 @@ config, if it has one; `--sensor-options s2.pattern=… s2.bands=B02,B03 s2.noda
 Without a folder, the scene of the config is mapped.
 
 Written are classes.tif (with colours and names, and a style for QGIS), confidence.tif (percent), with --probabilities
-probabilities.tif (percent, one band for each class), and with --parcels parcels.gpkg: all parcels with all their
+probabilities.tif (percent, one band for each class), with --early-every early_date.tif (days since the season start)
+and early_confidence.tif (percent), and with --parcels parcels.gpkg: all parcels with all their
 columns, class, probabilities and entropy. 255 is nodata. The files appear when they are complete; a run that was
 stopped goes on where it was when it is started again, and gives the same bytes.
 """
@@ -44,6 +45,12 @@ def parse_arguments() -> argparse.Namespace:
     add('--grid', metavar='NAME', help='sensor whose pixels the map has (default: that of the config, or the first)')
     add('--out', type=Path, required=True, help='folder for the map')
     add('--probabilities', action='store_true', help='write the probability of every class, too')
+    add(
+        '--early-every',
+        type=int,
+        metavar='DAYS',
+        help='also map since when the class of a pixel has not changed, looking at the season every so many days',
+    )
     add('--parcels', type=Path, metavar='FILE', help='polygons to classify')
     add('--parcels-layer', metavar='NAME', help='layer of that file, where it has several')
     add('--labels', type=Path, metavar='FILE', help='raster, polygons or points to compare the map with')
@@ -90,6 +97,7 @@ def main(arguments: argparse.Namespace) -> None:
         pixel_batch=arguments.pixel_batch,
         tile_size=arguments.tile_size,
         pixels_per_parcel=arguments.pixels_per_parcel,
+        early_every=arguments.early_every,
     )
     start = time.monotonic()
     columns = (TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())

@@ -1,3 +1,3 @@
 # L-TAE with 5 % of the labels; train_dataloader.dataset.label_seed draws others.
 _base_ = './ltae_us-crops.py'
-train_dataloader = dict(dataset=dict(label_share=0.05))
+train_dataloader = dict(dataset=dict(label_fraction=0.05))

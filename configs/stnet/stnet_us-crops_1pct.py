@@ -1,3 +1,3 @@
 # STNet with 1 % of the labels; train_dataloader.dataset.label_seed draws others.
 _base_ = './stnet_us-crops.py'
-train_dataloader = dict(dataset=dict(label_share=0.01))
+train_dataloader = dict(dataset=dict(label_fraction=0.01))

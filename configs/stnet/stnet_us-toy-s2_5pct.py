@@ -1,3 +1,3 @@
 # STNet with 5 % of the labels; train_dataloader.dataset.label_seed draws others.
 _base_ = './stnet_us-toy-s2.py'
-train_dataloader = dict(dataset=dict(label_share=0.05))
+train_dataloader = dict(dataset=dict(label_fraction=0.05))

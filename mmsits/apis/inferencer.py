@@ -11,13 +11,21 @@ import torch
 from mmengine.config import Config
 
 from mmsits.apis.domains import ensemble_digests, load_network
+from mmsits.apis.early_dates import EarlyRunner, last_days
 from mmsits.apis.map_job import MapJob, MapOptions, Progress, map_files, map_outputs
 from mmsits.apis.map_manifest import MapManifest, digest_of
 from mmsits.apis.map_scores import parcel_targets
 from mmsits.apis.parcel_predictor import ParcelPredictor
 from mmsits.apis.scene_checks import check_values
 from mmsits.apis.scene_config import scene_config
-from mmsits.apis.scene_inputs import NetworkRunner, SceneReader, dataset_config, prediction_transforms, training_meta
+from mmsits.apis.scene_inputs import (
+    NetworkRunner,
+    SceneReader,
+    dataset_config,
+    prediction_transforms,
+    series_sensors,
+    training_meta,
+)
 from mmsits.apis.scene_parcels import ParcelFile
 from mmsits.apis.scene_predictors import PixelPredictor, WindowPredictor, network_kind
 from mmsits.datasets.scene.parcel_cache import describe_scene
@@ -32,7 +40,8 @@ class MapResult(NamedTuple):
 
     Attributes:
         folder: of the map.
-        files: by kind: 'classes', 'confidence', 'probabilities', 'parcels', those that there are.
+        files: by kind: 'classes', 'confidence', 'probabilities', 'early_date', 'early_confidence', 'parcels', those
+            that there are.
         scores: 'pixels' and 'parcels' to scores, where labels were given.
         tiles: how many tiles the map has.
         resumed: how many of them an earlier run had finished.
@@ -215,14 +224,18 @@ class SITSInferencer:
         options = self._complete(options)
         reader = SceneReader(scene, self.network, self.meta)
         file = None if parcels is None else ParcelFile(parcels, scene.grid, layer)
-        predictor = self._predictor(reader, file, options)
+        runner = self._runner
+        if options.early_every is not None:
+            days = {sensor: scene.days[sensor] for sensor in series_sensors(self.network)}
+            runner = EarlyRunner(self.network, last_days(days, reader.season_start, options.early_every))
+        predictor = self._predictor(reader, runner, file, options)
         outputs = map_outputs(map_files(options, self.kind == 'parcels', file is not None).values())
         if parcels is not None and Path(parcels).resolve() in [(Path(out) / name).resolve() for name in outputs]:
             raise ConfigError(f'{parcels} would be overwritten by the map of it: give another folder')
         manifest = MapManifest(out, self._description(reader, file, options), overwrite, outputs)
         if not manifest.complete:
             check_values(reader, self.network)
-        return MapJob(reader, self._runner, predictor, self.classes, self.palette, file, options, manifest)
+        return MapJob(reader, runner, predictor, self.classes, self.palette, file, options, manifest)
 
     def _complete(self, options: MapOptions) -> MapOptions:
         """Options with values for all that were left open."""
@@ -238,6 +251,8 @@ class SITSInferencer:
         pixel_batch = options.pixel_batch or (2**13 if on_cpu else 2**15)
         if min(tile, batch, pixel_batch, options.pixels_per_parcel) < 1:
             raise ConfigError('sizes of tiles and batches, and pixels per parcel, must be 1 or more')
+        if parcels and options.early_every is not None:
+            raise ConfigError('a network for parcels makes no raster of dates: leave --early-every out')
         if parcels and options.probabilities:
             raise ConfigError('a network for parcels makes no raster of probabilities: the file of parcels holds them')
         overlap = size // 4 if options.overlap is None else options.overlap
@@ -249,13 +264,15 @@ class SITSInferencer:
             tile_size=tile,
         )
 
-    def _predictor(self, reader: SceneReader, parcels: ParcelFile | None, options: MapOptions) -> Any:
+    def _predictor(
+        self, reader: SceneReader, runner: NetworkRunner, parcels: ParcelFile | None, options: MapOptions
+    ) -> Any:
         if self.kind == 'parcels':
             assert parcels is not None
             assert options.batch_size is not None
             return ParcelPredictor(
                 reader,
-                self._runner,
+                runner,
                 parcels,
                 self._parcel_rules(),
                 options.pixels_per_parcel,
@@ -263,11 +280,11 @@ class SITSInferencer:
             )
         if self.kind == 'pixels':
             assert options.pixel_batch is not None
-            return PixelPredictor(reader, self._runner, batch_size=options.pixel_batch)
+            return PixelPredictor(reader, runner, batch_size=options.pixel_batch)
         assert options.window_size is not None
         assert options.overlap is not None
         assert options.batch_size is not None
-        return WindowPredictor(reader, self._runner, options.window_size, options.overlap, options.batch_size)
+        return WindowPredictor(reader, runner, options.window_size, options.overlap, options.batch_size)
 
     def _parcel_rules(self) -> dict[str, Any]:
         """How the pixels of parcels are found, as the config's dataset finds them."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mmsits.apis import map_writer
+from mmsits.apis.early_dates import NEVER, EarlyRunner, at_lengths, early_arrays
 from mmsits.apis.map_manifest import MapManifest, digest_of_arrays
 from mmsits.apis.map_scores import score_parcels, score_pixels
 from mmsits.apis.parcel_predictor import ParcelPredictor
@@ -23,6 +24,7 @@ from mmsits.version import __version__
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is, and of how much."""
 CLASS_MAP, CONFIDENCE_MAP, PROBABILITY_MAP = 'classes.tif', 'confidence.tif', 'probabilities.tif'
+EARLY_MAP, EARLY_CONFIDENCE_MAP = 'early_date.tif', 'early_confidence.tif'
 PARCELS = 'parcels.gpkg'
 SCORES = {'pixels': 'scores_pixels.json', 'parcels': 'scores_parcels.json'}
 
@@ -40,6 +42,8 @@ class MapOptions(NamedTuple):
         tile_size: height and width of the tiles after each of which a run can be stopped; a multiple of 512 makes the
             smallest files. None for 1024, for parcel networks 512.
         pixels_per_parcel: see `ParcelPredictor`.
+        early_every: also write since when the class of each pixel has not changed, by looking at the season up to
+            acquisitions that lie so many days apart at least; it takes the time of as many maps.
     """
 
     probabilities: bool = False
@@ -49,6 +53,7 @@ class MapOptions(NamedTuple):
     pixel_batch: int | None = None
     tile_size: int | None = None
     pixels_per_parcel: int = 4096
+    early_every: int | None = None
 
 
 def map_files(options: MapOptions, of_parcels: bool, with_parcels: bool) -> dict[str, str]:
@@ -64,6 +69,8 @@ def map_files(options: MapOptions, of_parcels: bool, with_parcels: bool) -> dict
         names = {'classes': CLASS_MAP, 'confidence': CONFIDENCE_MAP}
         if options.probabilities:
             names['probabilities'] = PROBABILITY_MAP
+        if options.early_every is not None:
+            names |= {'early_date': EARLY_MAP, 'early_confidence': EARLY_CONFIDENCE_MAP}
     return names | ({'parcels': PARCELS} if with_parcels else {})
 
 
@@ -180,8 +187,16 @@ class MapJob:
         if self._options.probabilities:
             probabilities = np.full((len(self._classes), *tile.shape), map_writer.NODATA, np.uint8)
         sums = None if self.parcels is None else ParcelSums(self.parcels, len(self._classes))
+        early: dict[str, np.ndarray] = {}
+        if isinstance(self._runner, EarlyRunner):
+            early['early_date'] = np.full(tile.shape, NEVER, np.uint16)
+            early['early_confidence'] = np.full(tile.shape, map_writer.NODATA, np.uint8)
         for strip in predictor.strips(tile, parts):
             rows, columns = strip.window.within(tile).slices
+            if isinstance(self._runner, EarlyRunner):
+                for name, values in early_arrays(strip, self._runner).items():
+                    early[name][rows, columns] = values
+                strip = strip._replace(probabilities=at_lengths(strip, len(self._runner.days))[-1])
             decided = self._runner.decide(strip.probabilities)
             classes[rows, columns] = np.where(strip.observed, decided, map_writer.NODATA)
             chosen = np.take_along_axis(strip.probabilities, decided[None].astype(np.int64), axis=0)[0]
@@ -190,7 +205,7 @@ class MapJob:
                 probabilities[:, rows, columns] = map_writer.quantise(strip.probabilities, strip.observed)
             if sums is not None:
                 sums.add(strip)
-        arrays = dict(classes=classes, confidence=confidence)
+        arrays = dict(classes=classes, confidence=confidence, **early)
         if probabilities is not None:
             arrays['probabilities'] = probabilities
         return arrays if sums is None else arrays | sums.arrays()
@@ -223,8 +238,15 @@ class MapJob:
             'classes': [map_writer.class_band(names)],
             'confidence': [map_writer.percent_band('confidence')],
             'probabilities': [map_writer.percent_band(name) for name in names],
+            'early_date': [map_writer.RasterBand('early_date', dict(unit='days since the season start'))],
+            'early_confidence': [map_writer.percent_band('confidence on early_date')],
         }[kind]
         colours = palette if kind == 'classes' else None
+        if kind == 'early_date':
+            assert isinstance(self._runner, EarlyRunner)
+            map_writer.write_raster(path, self._grid, bands, self._parts(kind), tags, nodata=NEVER)
+            map_writer.write_day_style(path, self._runner.days, int(self._reader.season_start))
+            return
         map_writer.write_raster(path, self._grid, bands, self._parts(kind), tags, colours)
         if kind == 'classes':
             map_writer.write_class_names(path, names, palette)

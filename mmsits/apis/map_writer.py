@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from mmsits.datasets.errors import iso_day
 from mmsits.datasets.scene.grid import Grid, Window
 from mmsits.datasets.scene.rasters import gdal_settings
 from mmsits.engine.errors import DiskWriteError
@@ -46,8 +47,9 @@ def write_raster(
     parts: Iterable[Part],
     tags: dict[str, str],
     palette: Sequence[Colour] | None = None,
+    nodata: int = NODATA,
 ) -> None:
-    """Write a map of bytes as a cloud-optimised GeoTIFF (tiled, deflated, with overviews), part by part.
+    """Write a map of whole numbers as a cloud-optimised GeoTIFF (tiled, deflated, with overviews), part by part.
 
     The file appears under its name when it is complete. The same parts give the same bytes.
 
@@ -55,10 +57,11 @@ def write_raster(
         path: of the file.
         grid: its CRS, transform and size.
         bands: B of them.
-        parts: windows that cover the grid, and (B,h,w) uint8, 255 where unknown. Windows of whole blocks of 512 pixels
-            make the smallest file in the shortest time.
+        parts: windows that cover the grid, and (B,h,w) uint8, or uint16 if `nodata` is larger. Windows of whole blocks
+            of 512 pixels make the smallest file in the shortest time.
         tags: text by name, for the whole file.
         palette: red, green and blue, 0 to 255, of each value; of a single band.
+        nodata: value where nothing is known.
 
     Raises:
         DiskWriteError: if the disk is full or refuses.
@@ -75,8 +78,8 @@ def write_raster(
         height=grid.height,
         width=grid.width,
         count=len(bands),
-        dtype='uint8',
-        nodata=NODATA,
+        dtype='uint8' if nodata <= NODATA else 'uint16',
+        nodata=nodata,
         tiled=True,
         blockxsize=BLOCK,
         blockysize=BLOCK,
@@ -229,14 +232,33 @@ def write_class_style(path: str | Path, classes: Sequence[str], palette: Sequenc
 
 def write_percent_style(path: str | Path) -> None:
     """Write the QGIS style of a map of percentages: a ramp of colours from 0 to 100 for the first band."""
+    _write_ramp(path, {value: f'{value} %' for value, _ in _RAMP})
+
+
+def write_day_style(path: str | Path, days: Sequence[int], season_start: int) -> None:
+    """Write the QGIS style of a map of days: a ramp of colours from the first to the last, with their dates.
+
+    Args:
+        path: of the map; the style has the suffix .qml.
+        days: that occur, days since the season start, ascending.
+        season_start: days since 1970-01-01.
+    """
+    shown = np.linspace(days[0], max(days[-1], days[0] + 1), len(_RAMP)).round().astype(int).tolist()
+    _write_ramp(path, {day: iso_day(season_start + day) for day in shown})
+
+
+def _write_ramp(path: str | Path, labels: Mapping[int, str]) -> None:
+    """A style whose values have the colours of the ramp, in their order."""
     items = ''.join(
-        f'<item value="{value}" label="{value} %" color="{_hex(colour)}" alpha="255"/>' for value, colour in _RAMP
+        f'<item value="{value}" label="{label}" color="{_hex(colour)}" alpha="255"/>'
+        for (value, label), (_, colour) in zip(labels.items(), _RAMP, strict=False)
     )
+    low, high = min(labels), max(labels)
     _write_style(
         path,
         '<pipe><rasterrenderer type="singlebandpseudocolor" band="1" opacity="1" alphaBand="-1" nodataColor="" '
-        'classificationMin="0" classificationMax="100"><rasterTransparency/><rastershader><colorrampshader '
-        'colorRampType="INTERPOLATED" classificationMode="1" minimumValue="0" maximumValue="100" clip="0">'
+        f'classificationMin="{low}" classificationMax="{high}"><rasterTransparency/><rastershader><colorrampshader '
+        f'colorRampType="INTERPOLATED" classificationMode="1" minimumValue="{low}" maximumValue="{high}" clip="0">'
         f'{items}</colorrampshader></rastershader></rasterrenderer></pipe>',
     )
 

@@ -399,6 +399,14 @@ class NetworkRunner:
         """
         return self._predict(pseudo_collate(list(samples)))
 
+    def predict(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Predict a batch of a data loader; results as of a call.
+
+        Args:
+            batch: `inputs` and `metas`, as `SeriesDataPreprocessor` takes them.
+        """
+        return self._predict(batch)
+
     def predict_column(self, sample: Sample) -> tuple[torch.Tensor, torch.Tensor]:
         """Predict P pixels as a map of P×1.
 
@@ -436,8 +444,12 @@ class NetworkRunner:
     def _predict(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         segmentor = self.network.segmentor
         data = segmentor.data_preprocessor(batch, False)
-        inputs = shift_days(data['inputs'], self.network.shift)
-        answer = segmentor.predict(inputs, None, data['metas'])[0]
+        return self._answer(data['inputs'], data['metas'])
+
+    def _answer(self, inputs: dict[str, ImageSeries], metas: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Probabilities (N,K,H,W) and what was observed (N,H,W), of normalised series."""
+        segmentor = self.network.segmentor
+        answer = segmentor.predict(shift_days(inputs, self.network.shift), None, metas)[0]
         logits = answer['logits'].float()
         if logits.shape[1] > 1:
             return logits.softmax(1), answer['observed']

@@ -10,6 +10,7 @@ from .contrastive import ContrastiveViews
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
+from .mtlcc import MTLCCDataset
 from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
@@ -17,6 +18,7 @@ from .samplers import (
     ClassBalancedSampler,
     ClassWeightedSampler,
     DrawIndex,
+    MixtureSampler,
     SeriesEvalSampler,
     SeriesSampler,
     SizeBatchSampler,
@@ -36,7 +38,9 @@ __all__ = [
     'DataError',
     'DomainViews',
     'DrawIndex',
+    'MTLCCDataset',
     'MergedDataset',
+    'MixtureSampler',
     'PASTISDataset',
     'PackedWindows',
     'ParcelSeriesDataset',

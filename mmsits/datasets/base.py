@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
+from .label_fraction import keep_fraction
 from .nomenclature import IGNORED, ClassCodes, ClassMatch, CropCode, match_classes, read_code_list
 from .samplers import DrawIndex
 
@@ -119,6 +120,10 @@ class SeriesDataset(BaseDataset):
             or mapping. None takes the list of the dataset's kind (`CODE_LIST`), if it has one.
         statistics_in_sample: Hand the dataset's own statistics on with every sample, so that it is normalised with
             these instead of the model's (what the published PASTIS loader does with validation and test sets).
+        label_fraction: Keep this share of the samples, as if no others were labelled, at least one; chosen at random,
+            where each has one label, in proportion within each class (`stratified_share`). A smaller share is part of
+            a larger one. Classes that disappear are named in a warning.
+        label_seed: Seed of that choice.
         seed: Seed for samples that are asked for by a plain index.
         pipeline: Transforms.
         **kwargs: As in mmengine's `BaseDataset`; `max_refetch` is always 0: a bad sample raises and is never replaced.
@@ -140,6 +145,8 @@ class SeriesDataset(BaseDataset):
         nomenclature: Mapping[str, Any] | None = None,
         code_list: str | Path | Mapping[str, Any] | None = None,
         statistics_in_sample: bool = False,
+        label_fraction: float | None = None,
+        label_seed: int = 0,
         seed: int = 0,
         pipeline: Sequence[Any] = (),
         **kwargs: Any,
@@ -148,6 +155,9 @@ class SeriesDataset(BaseDataset):
         self.season_start = season_start
         self.statistics_in_sample = statistics_in_sample
         self.seed = seed
+        if label_fraction is not None and not 0 < label_fraction <= 1:
+            raise ValueError(f'label_fraction must lie in (0, 1], got {label_fraction}')
+        self.label_fraction, self.label_seed = label_fraction, label_seed
         self.sensors_info = self._resolve_sensors(dict(bands or {}))
         kwargs['max_refetch'] = 0
         self._statistics: dict[str, dict[str, list[float]]] = {}
@@ -173,6 +183,12 @@ class SeriesDataset(BaseDataset):
             match = match_classes(self.class_codes(), names=[type(self).__name__], **self.nomenclature)
             report_match(match, [self.class_codes()], str(self.data_root))
             self._translate_labels(match, 0)
+        if self.label_fraction is not None and self.label_fraction < 1:
+            self._keep_labels(self.label_fraction)
+
+    def _keep_labels(self, fraction: float) -> None:
+        """Keep a share of the samples, whose labels are maps."""
+        keep_fraction(self, fraction, self.label_seed)
 
     def describe_outputs(self) -> None:
         """Put into the metainfo what the pipeline gives: bands, units, and the statistics where these still hold.

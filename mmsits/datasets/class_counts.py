@@ -51,12 +51,23 @@ def _counts(dataset: Any, num_classes: int, max_samples: int | None, seed: int) 
         indices = np.sort(np.random.default_rng(seed).choice(size, max_samples, replace=False))
     counts = np.zeros(num_classes, np.int64)
     for index in track(indices, description='counting classes', transient=True):
-        counts += _histogram(_label_map(dataset, int(index)), num_classes)
+        counts += _histogram(sample_labels(dataset, int(index)), num_classes)
     return np.rint(counts * (size / len(indices))).astype(np.int64)
 
 
-def _label_map(dataset: Any, index: int) -> np.ndarray:
-    """Labels of one sample, without its images where these can be told apart."""
+def sample_labels(dataset: Any, index: int) -> np.ndarray:
+    """Labels of one sample, without its images where these can be told apart.
+
+    Args:
+        dataset: a dataset of the library.
+        index: of the sample.
+
+    Returns:
+        Of any shape, uint8, 255 ignored; empty without labels.
+    """
+    labels = getattr(dataset, 'labels', None)
+    if isinstance(labels, np.ndarray):
+        return labels[index : index + 1]
     if hasattr(dataset, 'label_map'):
         return dataset.label_map(index)
     for step in getattr(getattr(dataset, 'pipeline', None), 'transforms', ()):

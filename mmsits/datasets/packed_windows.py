@@ -6,7 +6,8 @@ Layout of the folder of one dataset (a split):
 - `<sensor>/<number>_valid.npy`: (T,h,w) bool; absent where everything was observed;
 - `labels/<number>.npy`: (h,w) uint8, 255 ignored; absent without labels;
 - `labels/<number>_seen.npy`: (h,w) bool, where any sensor saw anything on any date; absent where that is everywhere;
-- `index.json`: sensors with bands, unit and dates, classes, statistics, and the windows; written last.
+- `index.json`: sensors with bands, unit and dates, classes, statistics, and the windows, with dates of their own where
+  these differ; written last.
 """
 
 from __future__ import annotations
@@ -118,11 +119,14 @@ class PackedWindows(SeriesDataset):
 
     def load_data_list(self) -> list[dict]:
         """Entries of the windows, in the order in which they were packed."""
-        start = resolve_season_start(self.season_start, self._days[self.index['first_sensor']])
-        return [
-            dict(sample_id=entry['sample_id'], season_start=start, window=tuple(entry['window']), number=number)
-            for number, entry in enumerate(self.index['windows'])
-        ]
+        return [self._entry(number, entry) for number, entry in enumerate(self.index['windows'])]
+
+    def _entry(self, number: int, entry: dict[str, Any]) -> dict[str, Any]:
+        # Windows of one scene share their dates; tiles with dates of their own say them.
+        days = {name: np.array(own, np.int32) for name, own in entry.get('days', {}).items()} or self._days
+        start = resolve_season_start(self.season_start, days[self.index['first_sensor']])
+        window = tuple(entry['window'])
+        return dict(sample_id=entry['sample_id'], season_start=start, window=window, number=number, days=days)
 
     def load_sample(self, info: dict[str, Any]) -> dict[str, Any]:
         """Open the files of a sample.
@@ -138,8 +142,9 @@ class PackedWindows(SeriesDataset):
         """
         number, sample_id = info['number'], info['sample_id']
         info['paths'] = {name: str(self.folder / name / f'{number}.npy') for name in self.sensors}
-        info['inputs'] = {name: self._open(name, info['paths'][name], sample_id) for name in self.sensors}
-        info['date_index'] = {name: np.arange(len(days)) for name, days in self._days.items() if name in self.sensors}
+        days = info['days']
+        info['inputs'] = {name: self._open(name, info['paths'][name], sample_id, days[name]) for name in self.sensors}
+        info['date_index'] = {name: np.arange(len(days[name])) for name in self.sensors}
         info['img_shape'] = tuple(info['window'][2:])
         if self.with_labels:
             info['targets'] = self._read_labels(info)
@@ -163,8 +168,8 @@ class PackedWindows(SeriesDataset):
         targets[np.isin(targets, info['ignored_labels'])] = 255
         return targets
 
-    def _open(self, name: str, path: str, sample_id: str) -> ImageSeries:
-        values, days = open_array(path, sample_id), self._days[name]
+    def _open(self, name: str, path: str, sample_id: str, days: np.ndarray) -> ImageSeries:
+        values = open_array(path, sample_id)
         info = self.sensors_info[name]
         if values.shape[:2] != (len(days), len(info['file_bands'])):
             raise DataError(

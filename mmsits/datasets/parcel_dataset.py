@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from .base import SeriesDataset
 from .collate import CollatedBatch
-from .label_share import lost_classes, stratified_share
+from .label_fraction import lost_classes, stratified_share
 from .nomenclature import ClassMatch
 from .parcel_batch import ParcelBatch, single_sample, transformed
 from .parcel_store import ParcelStore
@@ -36,10 +36,6 @@ class ParcelSeriesDataset(SeriesDataset):
 
     Args:
         with_labels: hand labels on. False for the unlabelled domain of an adaptation: no label is in any sample.
-        label_share: keep so much of the labelled samples, 0 < share ≤ 1, each class in proportion, to learn from few
-            labels (`stratified_share`). Statistics are still those of all. A class that disappears is named in a
-            warning.
-        label_seed: of the choice; with the same seed a larger share contains every smaller one.
         **kwargs: as in :class:`SeriesDataset`.
 
     Attributes:
@@ -52,15 +48,10 @@ class ParcelSeriesDataset(SeriesDataset):
     SENSOR = 's2'
     """A sensor that must be among `sensors`; in a dataset with one store that of the store."""
 
-    def __init__(
-        self, *args: Any, with_labels: bool = True, label_share: float = 1.0, label_seed: int = 0, **kwargs: Any
-    ) -> None:
-        if not 0 < label_share <= 1:
-            raise ValueError(f'label_share must lie above 0 and not above 1, got {label_share}')
-        if label_share < 1 and not with_labels:
-            raise ValueError('label_share < 1 chooses among labels, which with_labels=False leaves out')
+    def __init__(self, *args: Any, with_labels: bool = True, **kwargs: Any) -> None:
+        if kwargs.get('label_fraction') is not None and not with_labels:
+            raise ValueError('label_fraction chooses among labels, which with_labels=False leaves out')
         self.with_labels = with_labels
-        self.label_share, self.label_seed = label_share, label_seed
         self.stores: dict[str, ParcelStore] = {}
         self.labels: np.ndarray | None = None
         self.sample_sizes = np.zeros(0, np.int64)
@@ -75,8 +66,6 @@ class ParcelSeriesDataset(SeriesDataset):
         self.stores = self.open_stores()
         super().full_init()
         self._gather_entries()
-        if self.label_share < 1:
-            self._keep_share()
 
     def open_stores(self) -> dict[str, ParcelStore]:
         """Stores of the sensors that change in time; also sets `classes` and `palette` in the metainfo where these come
@@ -103,17 +92,18 @@ class ParcelSeriesDataset(SeriesDataset):
         subset._gather_entries()
         return subset
 
-    def _keep_share(self) -> None:
-        """Keep `label_share` of the labelled samples."""
+    def _keep_labels(self, fraction: float) -> None:
+        """Keep a share of the labelled samples, each class in proportion."""
+        self._gather_entries()
         if self.labels is None:
-            raise ValueError('label_share < 1 chooses among labels, which the dataset does not have')
-        chosen = stratified_share(self.labels, self.label_share, self.label_seed)
+            raise ValueError('label_fraction chooses among labels, which the dataset does not have')
+        chosen = stratified_share(self.labels, fraction, self.label_seed)
         lost = lost_classes(self.labels, chosen, self._metainfo.get('classes', ()))
         name = f'{type(self).__name__} ({self.data_root})'
         print_log(f'{name}: {len(chosen)} of {len(self)} samples keep their label', 'current', logging.INFO)
         if lost:
             print_log(
-                f'{name}: with label_share={self.label_share} no sample is left of {len(lost)} classes, which cannot '
+                f'{name}: with label_fraction={fraction} no sample is left of {len(lost)} classes, which cannot '
                 f'be learnt: {", ".join(lost)}',
                 'current',
                 logging.WARNING,

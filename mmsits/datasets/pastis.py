@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import datetime
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from .base import Sensor, SeriesDataset, day_number, resolve_season_start
 from .errors import DataError
+from .published_lists import read_sample_list
 
 VOID = 19
 """Code of parcels that lie mostly outside their patch: neither trained nor scored."""
@@ -183,6 +186,11 @@ class PASTISDataset(SeriesDataset):
         folds: folds named explicitly, instead of ``fold`` and ``split``; the samples come fold by fold in the given
             order, each sorted by patch number. With none of the three, all patches sorted by number.
         label_map: new label per code or class name (the published ``class_mapping``); what it leaves out is ignored.
+        patches: of these folds only such patches: their numbers, a file with one a line, or a published list such as
+            'stcln_pastis_train' (see :func:`published_list`); order and repetitions are kept.
+        absent_patches: 'raise' refuses a list that names patches which are not there, 'warn' leaves them out.
+        cells: cells (row, column) of a grid over each patch; each is a sample of its own. None: whole patches.
+        grid: rows and columns of that grid, 4 for cells of 32×32 pixels.
         allow_missing: read a sensor whose file is missing as a series without a valid date, instead of refusing it.
         season_start: the reference date. '09-01' (default): the first of September before the median date of the
             sample's first sensor; 'YYYY-MM-DD' for one fixed date (published: '2018-09-01').
@@ -212,12 +220,20 @@ class PASTISDataset(SeriesDataset):
         split: str | None = None,
         folds: Sequence[int] | None = None,
         label_map: Mapping[int | str, int] | None = None,
+        patches: str | Path | Sequence[str | int] | None = None,
+        absent_patches: str = 'raise',
+        cells: Sequence[Sequence[int]] | None = None,
+        grid: int = 4,
         allow_missing: bool = False,
         season_start: str = '09-01',
         metainfo: dict | None = None,
         **kwargs: Any,
     ) -> None:
         self.folds = _chosen_folds(fold, split, folds)
+        if absent_patches not in ('raise', 'warn'):
+            raise ValueError(f"absent_patches must be 'raise' or 'warn', got {absent_patches!r}")
+        self.patches, self.absent_patches = patches, absent_patches
+        self.cells = _grid_cells(cells, grid)
         self.allow_missing = allow_missing
         self.label_table = label_table(label_map)
         if label_map is not None:
@@ -250,9 +266,43 @@ class PASTISDataset(SeriesDataset):
         chosen = [properties for fold in folds for properties in by_fold[fold]]
         if self.folds is None:
             chosen.sort(key=lambda p: int(p['ID_PATCH']))
+        if self.patches is not None:
+            chosen = self._listed(chosen)
         entries = [self._entry(properties) for properties in chosen]
         self._refuse_absent_sensors(entries)
-        return entries
+        return entries if self.cells is None else [entry for one in entries for entry in self._of_cells(one)]
+
+    def _listed(self, held: list[dict]) -> list[dict]:
+        """Patches of the list, in its order; one that occurs twice counts twice."""
+        assert self.patches is not None
+        try:
+            names = read_sample_list(self.patches)
+        except FileNotFoundError as error:
+            raise DataError(str(error), path=str(self.patches), hint='Correct `patches`.') from error
+        by_name = {str(int(properties['ID_PATCH'])): properties for properties in held}
+        absent = [name for name in dict.fromkeys(names) if name not in by_name]
+        if absent:
+            more = f' and {len(absent) - 20} more' if len(absent) > 20 else ''
+            folds = FOLDS if self.folds is None else self.folds
+            problem = (
+                f'{len(absent)} of {len(set(names))} listed patches are not in folds {", ".join(map(str, folds))}: '
+                f'{", ".join(absent[:20])}{more}'
+            )
+            if self.absent_patches == 'raise' or len(absent) == len(set(names)):
+                raise DataError(
+                    problem,
+                    path=self._metadata_path,
+                    hint="Complete the dataset, choose other folds, or leave them out: absent_patches='warn'.",
+                )
+            print_log(f'{self._metadata_path}: {problem}; they are left out.', 'current', logging.WARNING)
+        return [by_name[name] for name in names if name in by_name]
+
+    def _of_cells(self, entry: dict) -> list[dict]:
+        assert self.cells is not None
+        return [
+            dict(entry, sample_id=f'{entry["sample_id"]}_{row}_{column}', cell=(row, column, rows, columns))
+            for row, column, rows, columns in self.cells
+        ]
 
     def load_statistics(self) -> dict[str, dict[str, list[float]]]:
         """Mean and standard deviation per band: averages over this dataset's folds of NORM_<sensor>_patch.json.
@@ -414,6 +464,15 @@ class PASTISDataset(SeriesDataset):
 
 
 _WHERE = 'Give the folder that holds metadata.geojson and DATA_S2 as data_root (docs/pastis.md says where to get it).'
+
+
+def _grid_cells(cells: Sequence[Sequence[int]] | None, grid: int) -> list[tuple[int, int, int, int]] | None:
+    if cells is None:
+        return None
+    wrong = [cell for cell in cells if len(cell) != 2 or not all(0 <= place < grid for place in cell)]
+    if wrong or not cells:
+        raise ValueError(f'cells must be pairs of row and column from 0 to {grid - 1}, got {wrong or cells}')
+    return [(int(row), int(column), grid, grid) for row, column in cells]
 
 
 def _chosen_folds(fold: int | None, split: str | None, folds: Sequence[int] | None) -> tuple[int, ...] | None:

@@ -257,6 +257,79 @@ class ClassWeightedSampler(SeriesSampler):
         return rng.permutation(shuffled[np.minimum(drawn, self.size - 1)])
 
 
+@DATA_SAMPLERS.register_module()
+class MixtureSampler(SeriesSampler):
+    """Endless sampler for training on several datasets at once, each with a share of its own.
+
+    For the parts of a `ConcatDataset` (or `MergedDataset`). A pass has as many draws as all datasets have samples; in
+    each the shares are kept to the sample. Within a dataset, all samples are drawn once before one is drawn again, so a
+    small dataset with a large share is gone through several times.
+
+    Args:
+        dataset: Dataset that joins others (`cumulative_sizes`).
+        shares: Share of each dataset in the draws, in their order; only ratios count. None weighs datasets by the root
+            of their sizes: between their sizes and all alike.
+        batch_size: Take whole batches of this size from one dataset, such as where sizes or sensors differ; that of the
+            loader. None mixes datasets within a batch.
+        seed: Seed of the run. None takes one that all processes agree on.
+
+    Raises:
+        ValueError: If the dataset joins none, or shares are not one positive number for each.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        shares: Sequence[float] | None = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(dataset, seed=seed)
+        ends = np.asarray(getattr(dataset, 'cumulative_sizes', ()), np.int64)
+        if not len(ends):
+            raise ValueError(f'MixtureSampler needs a ConcatDataset, {type(dataset).__name__} joins no datasets.')
+        self.sizes = np.diff(ends, prepend=0)
+        weights = np.sqrt(self.sizes) if shares is None else np.asarray(shares, np.float64)
+        if weights.shape != self.sizes.shape or not (np.isfinite(weights).all() and (weights > 0).all()):
+            raise ValueError(f'shares must be one positive number for each of the {len(ends)} datasets, got {shares}.')
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        self._starts = ends - self.sizes
+        # Draws that stand side by side come from one dataset: those of a batch in every process.
+        self._run = 1 if batch_size is None else batch_size * self.world_size
+        # A pass is whole runs, so that a run never lies in two passes.
+        self.size = max(1, self.size // self._run) * self._run
+        self.draws = _whole_parts(weights, self.size // self._run) * self._run
+
+    def _order(self, epoch: int) -> np.ndarray:
+        owners = np.repeat(np.arange(len(self.sizes)), self.draws // self._run)
+        owners = np.repeat(np.random.default_rng([self.seed, epoch]).permutation(owners), self._run)
+        order = np.empty(self.size, np.int64)
+        for number, count in enumerate(self.draws):
+            drawn = np.arange(epoch * count, (epoch + 1) * count)
+            order[owners == number] = self._starts[number] + self._within(number, drawn)
+        return order
+
+    def _within(self, number: int, drawn: np.ndarray) -> np.ndarray:
+        """Positions in a dataset of its draws, counted from the beginning of the training."""
+        size = int(self.sizes[number])
+        passes, places = np.divmod(drawn, size)
+        found = np.empty(len(drawn), np.int64)
+        for one in np.unique(passes):
+            order = np.random.default_rng([self.seed, number, int(one), 1]).permutation(size)
+            found[passes == one] = order[places[passes == one]]
+        return found
+
+
+def _whole_parts(weights: np.ndarray, total: int) -> np.ndarray:
+    """Whole numbers that add up to the total and are nearest to its parts by weight (largest remainders), (K,)."""
+    exact = weights / weights.sum() * total
+    parts = np.floor(exact).astype(np.int64)
+    largest = np.argsort(parts - exact, kind='stable')
+    parts[largest[: total - parts.sum()]] += 1
+    return parts
+
+
 def _labels_of(dataset: Sized, sampler: str) -> np.ndarray:
     labels = np.asarray(getattr(dataset, 'labels', None))
     # Of a dataset of label maps this is something else.

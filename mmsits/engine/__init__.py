@@ -20,10 +20,12 @@ from mmsits.engine.hooks import (
     ClassWeightHook,
     ContrastMonitorHook,
     DatasetContractHook,
+    MaskRatioHook,
     MeanTeacherHook,
     NearestNeighbourProbeHook,
     PredictionDrawingHook,
     PseudoLabelLogHook,
+    ReconstructionDrawingHook,
     SeriesCheckpointHook,
     SourceWeightsHook,
     StatefulHook,
@@ -31,7 +33,7 @@ from mmsits.engine.hooks import (
     TemporalShiftHook,
     WeightTransferHook,
 )
-from mmsits.engine.schedulers import InversePowerLR
+from mmsits.engine.schedulers import InversePowerLR, WarmupCosineLR
 from mmsits.engine.weight_transfer import Transfer, transfer_weights
 
 register_atomic_backend()
@@ -48,16 +50,19 @@ __all__ = [
     'DatasetContractHook',
     'DiskWriteError',
     'InversePowerLR',
+    'MaskRatioHook',
     'MeanTeacherHook',
     'NearestNeighbourProbeHook',
     'PredictionDrawingHook',
     'PseudoLabelLogHook',
+    'ReconstructionDrawingHook',
     'SeriesCheckpointHook',
     'SourceWeightsHook',
     'StatefulHook',
     'StepSeedHook',
     'TemporalShiftHook',
     'Transfer',
+    'WarmupCosineLR',
     'WeightTransferHook',
     'find_resumable',
     'load_config',

@@ -91,7 +91,7 @@ def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict of a checkpoint that published code wrote, for a converter.
 
     Args:
-        path: Of a state dict, or of a dict that holds one as 'state_dict' or 'model_state'.
+        path: Of a state dict, or of a dict that holds one as 'state_dict', 'model_state' or 'model_state_dict'.
 
     Returns:
         Names and tensors.
@@ -102,7 +102,8 @@ def read_published_weights(path: str | Path) -> dict[str, torch.Tensor]:
     checkpoint = load_strictly(str(path), 'cpu')
     state = None
     if isinstance(checkpoint, dict):
-        state = checkpoint.get('state_dict', checkpoint.get('model_state', checkpoint))
+        names = ('state_dict', 'model_state', 'model_state_dict')
+        state = next((checkpoint[name] for name in names if name in checkpoint), checkpoint)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise CheckpointError(f"{path}: expected a dict with 'state_dict', as the published code writes it.")
     return state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
@@ -49,3 +50,62 @@ class InversePowerLR(_ParamScheduler):
             return rates
         before, now = 1 + self.gamma * (self.last_step - 1), 1 + self.gamma * self.last_step
         return [rate * (before / now) ** self.power for rate in rates]
+
+
+@PARAM_SCHEDULERS.register_module()
+class WarmupCosineLR(_ParamScheduler):
+    """A linear warm-up, then the rest of one cosine over the whole run: the schedule of TSViT (Tarasiou et al., CVPR
+    2023) and of timm.
+
+    At step n < warmup the rate is start + n (base - start) / warmup, then eta_min + (base - eta_min) (1 + cos(pi n /
+    total)) / 2, and eta_min behind the end. mmengine's `LinearLR` and `CosineAnnealingLR`, one after the other, make
+    the cosine begin where the warm-up ends.
+
+    Args:
+        optimizer: optimizer or its wrapper.
+        total: steps of the whole cosine.
+        warmup: steps of the warm-up, less than `total`.
+        start_value: rate at step 0.
+        eta_min: rate at the end.
+        held_for: steps for which a rate is kept: the published training computes a new one once per epoch, and so
+            spends its first epoch at `start_value`.
+        last_step: to go on from without a state dict.
+        by_epoch: whether steps are epochs; here iterations by default.
+        verbose: print the rate at each step.
+
+    Raises:
+        ValueError: for numbers of steps that cannot be.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        total: int,
+        warmup: int = 0,
+        start_value: float = 0.0,
+        eta_min: float = 0.0,
+        held_for: int = 1,
+        last_step: int = -1,
+        by_epoch: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        if not 0 <= warmup < total or held_for < 1:
+            raise ValueError(
+                f'WarmupCosineLR: 0 <= warmup < total and held_for >= 1, got warmup={warmup}, total={total}, '
+                f'held_for={held_for}'
+            )
+        self.total, self.warmup, self.held_for = total, warmup, held_for
+        self.start_value, self.eta_min = start_value, eta_min
+        super().__init__(optimizer, 'lr', last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+
+    def _get_value(self) -> list[float]:
+        """The rate of each group at the step, from its initial one."""
+        step = self.last_step // self.held_for * self.held_for
+        return [self._rate(step, group['initial_lr']) for group in self.optimizer.param_groups]
+
+    def _rate(self, step: int, base: float) -> float:
+        if step < self.warmup:
+            return self.start_value + step * (base - self.start_value) / self.warmup
+        if step >= self.total:
+            return self.eta_min
+        return self.eta_min + 0.5 * (base - self.eta_min) * (1 + math.cos(math.pi * step / self.total))

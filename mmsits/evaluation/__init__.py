@@ -1,5 +1,6 @@
 """How good is a prediction: one confusion matrix, and every figure that follows from it."""
 
+from mmsits.evaluation.reconstruction_metric import ReconstructionMetric
 from mmsits.evaluation.segmentation_metric import (
     SegmentationScores,
     SeriesSegmentationMetric,
@@ -7,4 +8,4 @@ from mmsits.evaluation.segmentation_metric import (
     scores,
 )
 
-__all__ = ['SegmentationScores', 'SeriesSegmentationMetric', 'confusion_matrix', 'scores']
+__all__ = ['ReconstructionMetric', 'SegmentationScores', 'SeriesSegmentationMetric', 'confusion_matrix', 'scores']

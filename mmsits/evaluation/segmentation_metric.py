@@ -21,7 +21,7 @@ from mmengine.fileio import get_file_backend
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 
-AverageOver = Literal['reference', 'reference_or_prediction', 'all']
+AverageOver = Literal['reference', 'reference_or_prediction', 'all', 'reference_submatrix']
 _Labels = TypeVar('_Labels', np.ndarray, torch.Tensor)
 
 _DEFINITIONS = {
@@ -31,6 +31,11 @@ _DEFINITIONS = {
         'in the reference, F1 and IoU over classes in either'
     ),
     'all': 'means over all classes; a score that is undefined, as of a class that occurs nowhere, counts as 0',
+    'reference_submatrix': (
+        'IoU among the classes of the reference, a pixel that was given any other class being left out, its mean over '
+        'these classes; means of F1, precision and recall over the classes in the reference or the prediction, an '
+        'undefined score counting as 0'
+    ),
 }
 
 
@@ -105,7 +110,9 @@ def scores(
             other classes that were predicted as one of them. This is the published rule for PASTIS' void class.
         average_over: 'reference': means over the classes that occur in the reference, 0 where such a class was never
             predicted. 'reference_or_prediction': each mean over the classes where that score is defined. 'all': over
-            all classes but the excluded ones, 0 where undefined.
+            all classes but the excluded ones, 0 where undefined. 'reference_submatrix', of STCLN's test scripts: IoU
+            from the rows and columns of the classes in the reference alone, averaged over these; the other means over
+            the classes in reference or prediction, 0 where undefined.
 
     Raises:
         ValueError: If the matrix is not square, an excluded class is outside it, or `average_over` is unknown.
@@ -122,14 +129,16 @@ def scores(
     counts[:, excluded] = 0
     rows, columns, correct = counts.sum(1), counts.sum(0), counts.diagonal()
     per_class = {
-        'IoU': _ratio(correct, rows + columns - correct),
+        'IoU': _iou(counts if average_over != 'reference_submatrix' else _among_reference(counts)),
         'F1': _ratio(2 * correct, rows + columns),
         'precision': _ratio(correct, columns),
         'recall': _ratio(correct, rows),
     }
     accuracy = float(_ratio(correct.sum(), counts.sum()))
     kept = np.isin(np.arange(len(counts)), excluded, invert=True)
-    means = {name: _mean(values[kept], rows[kept], average_over) for name, values in per_class.items()}
+    present = rows + columns if average_over == 'reference_submatrix' else rows
+    occurs = {name: rows if name == 'IoU' else present for name in per_class}
+    means = {name: _mean(values[kept], occurs[name][kept], average_over) for name, values in per_class.items()}
     overall = {
         'OA': accuracy,
         'mIoU': means['IoU'],
@@ -141,16 +150,28 @@ def scores(
     return SegmentationScores(overall, per_class, rows)
 
 
+def _iou(counts: np.ndarray) -> np.ndarray:
+    correct = counts.diagonal()
+    return _ratio(correct, counts.sum(1) + counts.sum(0) - correct)
+
+
+def _among_reference(counts: np.ndarray) -> np.ndarray:
+    """The counts without pixels that were given a class that the reference does not have."""
+    return counts * (counts.sum(1) > 0)
+
+
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     with np.errstate(invalid='ignore', divide='ignore'):
         return np.asarray(numerator, np.float64) / np.asarray(denominator, np.float64)
 
 
-def _mean(values: np.ndarray, rows: np.ndarray, average_over: AverageOver) -> float:
+def _mean(values: np.ndarray, occurs: np.ndarray, average_over: AverageOver) -> float:
     if average_over == 'all':
         chosen = np.nan_to_num(values)
+    elif average_over == 'reference_or_prediction':
+        chosen = values[~np.isnan(values)]
     else:
-        chosen = np.nan_to_num(values[rows > 0]) if average_over == 'reference' else values[~np.isnan(values)]
+        chosen = np.nan_to_num(values[occurs > 0])
     return float(chosen.mean()) if len(chosen) else float('nan')
 
 

@@ -2,19 +2,22 @@
 
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
 from .backbones import (
+    STCLN,
     UTAE,
     ConvRecurrentBackbone,
     FPNConvLSTM,
     PixelSetBackbone,
     PixelwiseBackbone,
     SLGT2Net,
+    STViT,
+    TSViT,
     UConvLSTM,
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, EnsembleHead, MLPHead, UTAEHead
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, TSViTHead, UTAEHead
 from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
-from .pretraining import SeriesMoCo
+from .pretraining import MaskedSeriesModel, SeriesMask, SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
     LTAE,
@@ -39,6 +42,7 @@ __all__ = [
     'JUMBOT',
     'LTAE',
     'MMD',
+    'STCLN',
     'TAE',
     'UTAE',
     'ConvHead',
@@ -50,20 +54,26 @@ __all__ = [
     'FixMatch',
     'FocalMixtureLoss',
     'MLPHead',
+    'MaskedSeriesModel',
     'PixelSetBackbone',
     'PixelwiseBackbone',
     'PostNormTransformer',
     'SITSMoCoLTAE',
     'SLGT2Net',
+    'STCLNHead',
     'STNet',
+    'STViT',
     'SeriesDataPreprocessor',
     'SeriesGRU',
     'SeriesLSTM',
     'SeriesMLP',
+    'SeriesMask',
     'SeriesMoCo',
     'SeriesTransformer',
     'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
+    'TSViT',
+    'TSViTHead',
     'TempCNN',
     'TemporalEncoder',
     'TemporalEncoderDecoder',

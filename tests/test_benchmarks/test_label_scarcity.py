@@ -28,7 +28,7 @@ def test_runs_differ_in_weights_and_labels_alone(study):
     tasks = study.tasks_of(['simulated'], ['scratch', 'pretrained'], [0.1], [3])
     scratch, pretrained = (study.finetuning_config(task, lengths) for task in tasks)
     assert scratch.to_dict() == pretrained.to_dict()
-    assert scratch.train_dataloader.dataset.label_share == 0.1
+    assert scratch.train_dataloader.dataset.label_fraction == 0.1
     assert scratch.train_dataloader.dataset.label_seed == 3
     assert scratch.train_cfg.max_iters == 4
     assert scratch.train_dataloader.batch_size == 8

@@ -35,7 +35,7 @@ def test_model_and_hooks_are_built(path: Path) -> None:
     percent = path.stem.rpartition('_')[2].removesuffix('pct')
     share = int(percent) / 100 if percent.isdigit() else 1
     parts = [cfg[f'{part}_dataloader'].dataset for part in ('train', 'val', 'test')]
-    assert [part.get('label_share', 1) for part in parts] == [share, 1, 1]
+    assert [part.get('label_fraction', 1) for part in parts] == [share, 1, 1]
 
 
 def test_every_model_and_share_has_a_config() -> None:

@@ -11,6 +11,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmsits.engine import CheckpointError, WeightTransferHook, transfer_weights
+from mmsits.engine.hooks.weight_transfer_hook import still_to_agree
 
 WIDTHS = dict(embed_channels=(6,), d_model=8, n_head=2, hidden_channels=7)
 
@@ -38,6 +39,19 @@ def classifier(encoder: str = 'STNet', **options: Any) -> nn.Module:
             decode_head=dict(type='MLPHead', in_channels=8, hidden_channels=(4,), num_classes=3),
         )
     )
+
+
+def test_what_data_of_pre_training_and_fine_tuning_have_to_share() -> None:
+    known = dict(
+        bands=dict(s2=['B02'], s1=['VV']), units=dict(s2='a', s1='dB'), classes=['x'], season_start='2016-01-01'
+    )
+    later = dict(bands=dict(s2=['B03'], s3=['Oa1']), units=dict(s2='a', s3='b'), season_start='2017-01-01')
+    kept = still_to_agree(known, later)
+    assert kept['bands'] == dict(s2=['B02'], s3=['Oa1'])
+    assert kept['units'] == dict(s2='a', s3='b')
+    assert kept['season_start'] == '2017-01-01'
+    assert 'classes' not in kept
+    assert still_to_agree(known, dict(season_start='2017-09-01'))['season_start'] == '2016-01-01'
 
 
 def runner_of(model: nn.Module, training: bool = True, resume: bool = False) -> Any:

@@ -53,6 +53,23 @@ def test_defined_averages_agree_with_scikit_learn() -> None:
     assert result['macro_F1'] == pytest.approx(sk.f1_score(y, p, **common), abs=1e-12)
 
 
+def test_scores_of_the_reference_submatrix_agree_with_scikit_learn() -> None:
+    prediction, target = _labels(5)
+    keep = target != 255
+    y, p = target[keep], prediction[keep]
+    result = scores(confusion_matrix(prediction, target, 7), average_over='reference_submatrix')
+    part = sk.confusion_matrix(y, p, labels=np.unique(y))
+    iou = part.diagonal() / (part.sum(0) + part.sum(1) - part.diagonal())
+    assert result.overall['mIoU'] == pytest.approx(iou.mean(), abs=1e-12)
+    # Class 5 is predicted and not in the reference: scikit-learn's mean over both counts it as 0.
+    assert (p == 5).any()
+    common = dict(average='macro', zero_division=0)
+    assert result.overall['macro_F1'] == pytest.approx(sk.f1_score(y, p, **common), abs=1e-12)
+    assert result.overall['macro_precision'] == pytest.approx(sk.precision_score(y, p, **common), abs=1e-12)
+    assert result.overall['macro_recall'] == pytest.approx(sk.recall_score(y, p, **common), abs=1e-12)
+    assert result.overall['OA'] == pytest.approx((y == p).mean(), abs=1e-12)
+
+
 def test_class_without_prediction_scores_zero_and_class_without_reference_is_left_out() -> None:
     # Class 1 is never predicted; class 2 is predicted once but never true.
     confusion = np.array([[3, 0, 1], [2, 0, 0], [0, 0, 0]])

@@ -16,6 +16,10 @@ Of SloveniaDataset and BrandenburgDataset whole patches are packed, for `PackedW
 
     python tools/dataset_converters/pack.py configs/slgt2net/slgt2net_40k_slovenia-s1-224x224.py --out data/packed
 
+Of MTLCCDataset whole tiles, with all their dates:
+
+    python tools/dataset_converters/pack.py CONFIG --out data/mtlcc_packed
+
 What is written appears under its name when it is complete; a run that was stopped goes on where it was.
 """
 
@@ -34,6 +38,7 @@ import mmsits  # noqa: F401 (registers everything)
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.inspection import SPLITS, build_dataset, dataset_configs
 from mmsits.datasets.packed_mat import pack_mat
+from mmsits.datasets.packed_mtlcc import pack_mtlcc
 from mmsits.datasets.packed_windows import pack_windows
 from mmsits.datasets.scene.packing import class_table, pack_domain
 from mmsits.engine import load_config
@@ -41,7 +46,8 @@ from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
 
 MAT_TYPES = ('SloveniaDataset', 'BrandenburgDataset')
-PACKED_TYPES = ('SceneDataset', *MAT_TYPES)
+PACK: dict[str, Callable] = dict.fromkeys(MAT_TYPES, pack_mat) | dict(MTLCCDataset=pack_mtlcc)
+PACKED_TYPES = ('SceneDataset', 'MTLCCDataset', *MAT_TYPES)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -70,7 +76,8 @@ def scene_configs(arguments: argparse.Namespace) -> dict[str, dict]:
     others = {split: config['type'] for split, config in configs.items() if config['type'] not in PACKED_TYPES}
     if others:
         raise ValueError(f'datasets of the types {PACKED_TYPES} are packed; these are not: {others}')
-    return {split: {**config, 'pipeline': []} for split, config in configs.items()}
+    # All samples are packed; which of them training takes is said where they are read.
+    return {split: {**config, 'pipeline': [], 'label_fraction': None} for split, config in configs.items()}
 
 
 def report(console: Console, what: str, path: Path, start: float) -> None:
@@ -86,8 +93,7 @@ def pack_all_windows(configs: dict[str, dict], arguments: argparse.Namespace, co
         with building():
             dataset = build_dataset(config)
         with progress_bar(split) as progress:
-            pack = pack_mat if config['type'] in MAT_TYPES else pack_windows
-            path = pack(dataset, arguments.out / split, progress, arguments.overwrite)
+            path = PACK.get(config['type'], pack_windows)(dataset, arguments.out / split, progress, arguments.overwrite)
         report(console, f'{len(dataset)} windows', path, start)
     console.print(
         f"Read them with dataset=dict(type='PackedWindows', data_root='{arguments.out}', split='train', pipeline=…).",

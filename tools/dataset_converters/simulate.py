@@ -50,7 +50,7 @@ from mmsits.datasets.simulator.us_crops_layout import SITES as US_CROPS_SITES
 
 CALENDAR_YEAR = '2018-01-01'
 """First day where nothing else is asked for in the layout of TimeMatch, whose series are of calendar years."""
-FIRST_DAYS = {'timematch': CALENDAR_YEAR, 'mts12': '2019-01-01'}
+FIRST_DAYS = {'timematch': CALENDAR_YEAR, 'mtlcc': '2016-01-01', 'mts12': '2019-01-01'}
 """First day by layout, where nothing else is asked for."""
 LAYOUT_CLASSES = {'us-crops': US_CROPS_CLASSES}
 """Crops by layout, where nothing else is asked for."""
@@ -77,8 +77,8 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         '--season-start',
         default=None,
-        help=f'first day (default: {defaults.season_start}, with the layout of TimeMatch {CALENDAR_YEAR}, with that of '
-        f'MTS12 {FIRST_DAYS["mts12"]})',
+        help=f'first day (default: {defaults.season_start}, with the layouts of TimeMatch {CALENDAR_YEAR}, of '
+        f'MTLCC {FIRST_DAYS["mtlcc"]}, of MTS12 {FIRST_DAYS["mts12"]})',
     )
     add('--season-end', default=None, help='last day, included (default: a year less a day after the start)')
     add('--shift-days', type=float, default=0.0, help='days by which all vegetation is late (default: %(default)s)')
@@ -87,6 +87,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--sensors', nargs='+', choices=SENSORS, default=None, help='sensors (default: s2, with layout mts12 s1a)')
     add(
         '--mat-version', choices=('v5', 'v73'), default='v5', help='of MATLAB, with layout mts12 (default: %(default)s)'
+    )
+    add(
+        '--tile-form',
+        choices=('tfrecord', 'geotiff'),
+        default='tfrecord',
+        help='of tiles, with layout mtlcc (default: %(default)s)',
     )
     add('--classes', nargs='+', type=int, default=None, help='crops, as PASTIS numbers')
     add('--proportions', nargs='+', type=float, default=None, help='relative areas of the crops, one for each')
@@ -218,6 +224,7 @@ def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     """Write the regions in the chosen layout."""
     of_layout: dict[str, dict[str, Any]] = {
         'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
+        'mtlcc': dict(patch_size=options.patch_size, patches=options.patches, form=options.tile_form),
         'geotiff': dict(options=make_geotiff_options(options)),
         'mts12': dict(patch_size=options.patch_size, patches=options.patches, mat_version=options.mat_version),
         'us-crops': dict(pixels=options.pixels, unlabelled=options.unlabelled),
@@ -282,6 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     reused = there and not options.overwrite
     parts = {
         'pastis': f'{options.patches} patches',
+        'mtlcc': f'{options.patches} tiles',
         'mts12': f'{options.patches} patches',
         'timematch': f'{len(regions)} domains',
         'us-crops': f'{len(regions)} sites and years',

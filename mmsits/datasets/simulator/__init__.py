@@ -6,6 +6,7 @@ and nothing else of mmsits.
 
 from .geotiff_layout import CLOUD_FILES, GeotiffOptions, write_geotiff
 from .layouts import ProgressPrinter, is_finished, write_pastis
+from .mtlcc_layout import write_mtlcc
 from .mts12_layout import write_mts12
 from .phenology import CROPS, GrowthCycle, LandCover, double_logistic
 from .picture import draw_season
@@ -26,6 +27,7 @@ from .weather import CLEAR, CLOUD_COVERED, SHADOW
 
 LAYOUTS = {
     'geotiff': write_geotiff,
+    'mtlcc': write_mtlcc,
     'mts12': write_mts12,
     'pastis': write_pastis,
     'timematch': write_timematch,
@@ -59,6 +61,7 @@ __all__ = [
     'multilook_speckle',
     'simulate_region',
     'write_geotiff',
+    'write_mtlcc',
     'write_mts12',
     'write_pastis',
     'write_timematch',

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mmsits.datasets.errors import DataError
 from mmsits.structures import ImageSeries
 
 SensorNames = str | Sequence[str] | None
@@ -51,6 +52,32 @@ def chosen_sensors(results: dict, sensors: SensorNames) -> Iterable[str]:
 def existing_dates(series: ImageSeries) -> np.ndarray:
     """Which dates have at least one valid pixel, (T,) bool."""
     return series.valid.any(axis=(1, 2))
+
+
+def cut_cell(array: np.ndarray, results: dict, path: str) -> np.ndarray:
+    """The part of an array that the sample's cell says, as a view; all of it where the sample has none.
+
+    Args:
+        array: (..., H, W).
+        results: the sample; ``cell`` holds row and column of the cell and the number of rows and columns of the grid.
+        path: named in errors.
+
+    Raises:
+        DataError: if the grid does not divide the image.
+    """
+    if results.get('cell') is None:
+        return array
+    row, column, rows, columns = results['cell']
+    height, width = array.shape[-2:]
+    if height % rows or width % columns:
+        raise DataError(
+            f'{height}×{width} pixels cannot be cut into {rows}×{columns} cells of one size',
+            path=path,
+            sample_id=results.get('sample_id'),
+            hint='Choose another grid.',
+        )
+    height, width = height // rows, width // columns
+    return array[..., row * height : (row + 1) * height, column * width : (column + 1) * width]
 
 
 def keep_dates(results: dict, sensor: str, index: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmsits.datasets.transforms.common import cut_cell
 from mmsits.datasets.transforms.loading import open_array
 
 
@@ -17,7 +18,7 @@ class LoadPASTISInstances(BaseTransform):
     pixel), then of the zone's instance: 3 height and 4 width in pixels (rows and columns that hold one of its pixels)
     and 5 class code; 6 class code of the pixel. Codes are the published ones, 0..19.
 
-    Required keys: instance_paths, label_path, sample_id. Added keys: instances ((7,H,W) float32).
+    Required keys: instance_paths, label_path, sample_id. Optional keys: cell. Added keys: instances ((7,H,W) float32).
 
     Raises:
         DataError: if a file is missing or damaged.
@@ -30,7 +31,8 @@ class LoadPASTISInstances(BaseTransform):
         classes = open_array(results['label_path'], sample_id, mmap=False)[0]
         objects = _measure_zones(maps['instances'], maps['zones'], classes)
         channels = [maps['heatmap'], maps['instances'], maps['zones'], *objects, classes]
-        results['instances'] = np.stack([np.asarray(channel, np.float32) for channel in channels])
+        instances = np.stack([np.asarray(channel, np.float32) for channel in channels])
+        results['instances'] = cut_cell(instances, results, results['label_path'])
         return results
 
     def __repr__(self) -> str:

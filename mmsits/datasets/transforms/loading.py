@@ -9,7 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.errors import DataError
-from mmsits.datasets.transforms.common import empty_series
+from mmsits.datasets.transforms.common import cut_cell, empty_series
 from mmsits.datasets.transforms.spatial import reference_size
 from mmsits.structures import ImageSeries
 
@@ -108,8 +108,9 @@ class LoadSeries(BaseTransform):
     is not looked at), unless ``nonfinite='invalid'``.
 
     Required keys: series (sensor to path and days; path None for a sensor that the sample lacks), sensors_info,
-    season_start, sample_id. Added keys: inputs, paths, date_index (sensor to the position in the file of each date),
-    img_shape.
+    season_start, sample_id. Optional keys: cell (row, column, rows and columns: the sample is this cell of a grid over
+    the image). Added keys: inputs, paths, date_index (sensor to the position in the file of each date), img_shape,
+    window (of a cell).
 
     Args:
         nonfinite: 'raise': NaN and infinity are an error, raised by :class:`PackSeriesInputs`. 'invalid': a pixel with
@@ -138,6 +139,9 @@ class LoadSeries(BaseTransform):
         results['paths'] = {**results.get('paths', {}), **{s: entry['path'] for s, entry in present.items()}}
         results['date_index'] = {s: np.arange(len(series.days)) for s, series in results['inputs'].items()}
         results['img_shape'] = reference_size(results) if present else (1, 1)
+        if present and results.get('cell') is not None:
+            (height, width), (row, column) = results['img_shape'], results['cell'][:2]
+            results['window'] = (row * height, column * width, height, width)
         for sensor in entries:
             if sensor not in present:
                 bands = len(results['sensors_info'][sensor]['bands'])
@@ -152,7 +156,7 @@ class LoadSeries(BaseTransform):
         info, sample_id, path = results['sensors_info'][sensor], results['sample_id'], entry['path']
         values = open_array(path, sample_id)
         self._check(values, entry, info, sample_id)
-        values = select_bands(values, info['file_bands'], info['bands'])
+        values = cut_cell(select_bands(values, info['file_bands'], info['bands']), results, path)
         valid = np.ones((len(values), 1, 1), bool)
         if self.nodata is not None:
             valid = ~np.all(values == self.nodata, axis=1)
@@ -222,8 +226,8 @@ class LoadSeriesLabels(BaseTransform):
 
     Required keys: label_path (a .npy of (H,W), or (K,H,W) whose channel ``label_channel`` holds the codes; None for a
     sample without labels), sample_id. Optional keys: label_table ((256,) label of each code, -1 where it does not
-    exist), label_channel (default 0), ignored_labels, inputs (then the size is checked; a sample that lacks all its
-    sensors gets that of its labels). Added keys: targets ((H,W) uint8, 255 ignored), paths['targets'].
+    exist), label_channel (default 0), cell, ignored_labels, inputs (then the size is checked; a sample that lacks all
+    its sensors gets that of its labels). Added keys: targets ((H,W) uint8, 255 ignored), paths['targets'].
 
     Raises:
         DataError: if the file is missing or damaged, a code is not in the table, or the size is not that of the images.
@@ -235,7 +239,7 @@ class LoadSeriesLabels(BaseTransform):
         if path is None:
             return results
         codes = open_array(path, results['sample_id'], mmap=False)
-        codes = self._channel(codes, results, path) if codes.ndim == 3 else codes
+        codes = cut_cell(self._channel(codes, results, path) if codes.ndim == 3 else codes, results, path)
         self._check_size(codes, results, path)
         _size_empty_series(results, (codes.shape[0], codes.shape[1]))
         targets = translate_labels(codes, results.get('label_table'), path, results['sample_id'])

@@ -15,6 +15,7 @@ from torch import nn
 
 from mmsits.engine.errors import ConfigError
 from mmsits.models.layers import GreennessWeights
+from mmsits.models.pretraining import VegetationGate
 
 MEASURED_SAMPLES = 256
 
@@ -61,6 +62,7 @@ class DatasetContractHook(Hook):
                 f'{type(runner.train_dataloader.sampler).__name__} does not number its draws: every pass over the '
                 "training data repeats the same augmentation. Use sampler=dict(type='SeriesSampler')."
             )
+        bind_bands(model, metainfo)
         taken = bind_statistics(getattr(model, 'data_preprocessor', None), metainfo)
         if taken:
             runner.logger.info(f'Normalisation of {", ".join(taken)} taken from the training dataset.')
@@ -117,6 +119,21 @@ def spare_classes(head: Any, metainfo: Mapping[str, Any]) -> int:
     classes = metainfo.get('classes') or ()
     known = [getattr(part, 'num_classes', None) or 0 for part in (head if isinstance(head, Iterable) else (head,))]
     return max(0, max(known, default=0) - len(classes)) if classes else 0
+
+
+def bind_bands(model: nn.Module, metainfo: Mapping[str, Any]) -> None:
+    """Tell the layers that name bands where these are in the dataset.
+
+    Raises:
+        ConfigError: If it has no such band.
+    """
+    for layer in model.modules():
+        if not isinstance(layer, VegetationGate) or 'bands' not in metainfo:
+            continue
+        try:
+            layer.set_bands(metainfo['bands'])
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
 
 def statistics_in_use(preprocessor: Any) -> dict[str, dict[str, list[float]]]:

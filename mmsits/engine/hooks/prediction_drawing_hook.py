@@ -67,6 +67,8 @@ class PredictionDrawingHook(Hook):
             return
         folder = Path(self.show_dir) if self.show_dir else Path(runner.work_dir) / 'pictures'
         for output in outputs:
+            if 'prediction' not in output:  # of a pre-training
+                return
             for index in range(min(len(output['prediction']), self.max_pictures - self._drawn)):
                 picture = self._picture(index, metainfo, data_batch, output)
                 if picture is None:

@@ -49,5 +49,31 @@ class WeightTransferHook(Hook):
         transfer = transfer_weights(weights, own, self.prefixes)
         runner.logger.info(f'Weights handed on:\n{transfer.table()}')
         checkpoint['state_dict'] = transfer.weights
-        # Classes belong to a head that was not handed on; bands, units and season still have to agree.
-        (checkpoint.get('meta', {}).get('dataset_meta') or {}).pop('classes', None)
+        known = checkpoint.get('meta', {}).get('dataset_meta')
+        if known:
+            data = getattr(getattr(runner, 'train_dataloader', None), 'dataset', None)
+            checkpoint['meta']['dataset_meta'] = still_to_agree(known, getattr(data, 'metainfo', None) or {})
+
+
+def still_to_agree(known: Mapping[str, Any], used: Mapping[str, Any]) -> dict[str, Any]:
+    """What has to be the same in the data of a fine-tuning as in those of the pre-training.
+
+    Bands, units and season, but not classes, which belong to a head that is not handed on. A sensor that only one of
+    the two has does not matter, and a season that begins on the same day of another year is the same.
+
+    Args:
+        known: metainfo of the data of the pre-training.
+        used: metainfo of the data to be trained on.
+
+    Returns:
+        `known`, less what does not matter, with what `used` says in place of what is as good.
+    """
+    kept = {name: value for name, value in known.items() if name != 'classes'}
+    for name in ('bands', 'units'):
+        before, now = known.get(name), used.get(name)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            kept[name] = {sensor: before.get(sensor, value) for sensor, value in now.items()}
+    seasons = [str(metainfo.get('season_start') or '') for metainfo in (known, used)]
+    if all(len(season) == 10 for season in seasons) and seasons[0][5:] == seasons[1][5:]:
+        kept['season_start'] = used['season_start']
+    return kept

@@ -40,20 +40,34 @@ class SingleSensorBackbone(BaseModule):
             KeyError: if the sensor is missing.
             ValueError: if bands or size do not fit.
         """
-        name = type(self).__name__
-        if self.sensor not in inputs:
-            raise KeyError(f'{name} was built for sensor {self.sensor!r}, the inputs hold {sorted(inputs)}')
-        series = inputs[self.sensor]
-        bands, height, width = series.values.shape[2:]
-        if bands != self.in_channels:
-            raise ValueError(
-                f'{name} was built for {self.in_channels} bands of {self.sensor!r}, the series has {bands}'
-            )
-        if min(height, width) < self.min_size:
-            raise ValueError(
-                f'{name} takes images of at least {self.min_size} x {self.min_size}, got {height} x {width}'
-            )
-        return series
+        return checked_series(type(self).__name__, inputs, self.sensor, self.in_channels, self.min_size)
+
+
+def checked_series(
+    network: str, inputs: Mapping[str, ImageSeries], sensor: str, in_channels: int, min_size: int = 1
+) -> ImageSeries:
+    """The series of a sensor, if it is what a network was built for.
+
+    Args:
+        network: its name, for messages.
+        inputs: sensor -> series.
+        sensor: the wanted one.
+        in_channels: bands that the network takes.
+        min_size: smallest height and width.
+
+    Raises:
+        KeyError: if the sensor is missing.
+        ValueError: if bands or size do not fit.
+    """
+    if sensor not in inputs:
+        raise KeyError(f'{network} was built for sensor {sensor!r}, the inputs hold {sorted(inputs)}')
+    series = inputs[sensor]
+    bands, height, width = series.values.shape[2:]
+    if bands != in_channels:
+        raise ValueError(f'{network} was built for {in_channels} bands of {sensor!r}, the series has {bands}')
+    if min(height, width) < min_size:
+        raise ValueError(f'{network} takes images of at least {min_size} x {min_size}, got {height} x {width}')
+    return series
 
 
 def existing_images(series: ImageSeries, dates: DatePacking) -> Tensor:

@@ -3,6 +3,8 @@
 from .conv_head import ConvHead
 from .ensemble_head import EnsembleHead
 from .mlp_head import MLPHead
+from .stcln_head import STCLNHead
+from .tsvit_head import TSViTHead
 from .utae_head import UTAEHead
 
-__all__ = ['ConvHead', 'EnsembleHead', 'MLPHead', 'UTAEHead']
+__all__ = ['ConvHead', 'EnsembleHead', 'MLPHead', 'STCLNHead', 'TSViTHead', 'UTAEHead']

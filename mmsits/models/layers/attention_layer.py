@@ -135,29 +135,76 @@ class AttentionLayer(nn.Module):
         num_heads: heads; divides `width`.
         hidden_channels: of the perceptron.
         dropout: on what both add.
+        head_channels: of one head; None shares `width` among the heads.
+        qkv_bias: give the projections to queries, keys and values a bias.
+        mlp_dropout: dropout inside the perceptron; None for no such layer.
     """
 
-    def __init__(self, width: int, num_heads: int, hidden_channels: int, dropout: float) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        hidden_channels: int,
+        dropout: float,
+        head_channels: int | None = None,
+        qkv_bias: bool = True,
+        mlp_dropout: float | None = None,
+    ) -> None:
         super().__init__()
+        inner = width if head_channels is None else num_heads * head_channels
         self.num_heads = num_heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_proj = nn.Linear(width, width)
+        self.query_key_value = nn.Linear(width, 3 * inner, bias=qkv_bias)
+        self.attention_proj = nn.Linear(inner, width)
         self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden_channels), nn.GELU(), nn.Linear(hidden_channels, width))
+        middle = [] if mlp_dropout is None else [nn.Dropout(mlp_dropout)]
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden_channels), nn.GELU(), *middle, nn.Linear(hidden_channels, width)
+        )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, attended: Tensor) -> Tensor:
-        """(N, T, C) and bool (N, 1, 1, T), which dates are looked at -> (N, T, C)."""
-        x = x + self.dropout(self.attend(self.attention_norm(x), attended))
+    def forward(self, x: Tensor, attended: Tensor | None, kept: int | None = None) -> Tensor:
+        """Run the layer.
+
+        Args:
+            x: (N, T, C).
+            attended: bool (N, 1, 1, T), which dates are looked at; None for all.
+            kept: only so many of the first rows of T are wanted, and computed; None for all.
+
+        Returns:
+            (N, T, C), or (N, kept, C).
+        """
+        x = x[:, :kept] + self.dropout(self.attend(self.attention_norm(x), attended, kept=kept))
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
-    def attend(self, x: Tensor, attended: Tensor | None, dropout: float = 0.0) -> Tensor:
+    def attend(self, x: Tensor, attended: Tensor | None, dropout: float = 0.0, kept: int | None = None) -> Tensor:
         """Self-attention alone; `dropout` is that of the attention weights, None attends to all dates."""
-        heads = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each N, heads, T, C / heads
+        query, key, value = self._heads(x, kept)
         summed = attention_over_dates(query, key, value, attended, dropout)
         return self.attention_proj(summed.transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor, kept: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, (N, heads, T, C / heads) each; queries of the rows that are kept."""
+        if kept is None:
+            query, key, value = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+            return query, key, value
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        inner = len(weight) // 3
+        query = F.linear(x[:, :kept], weight[:inner], None if bias is None else bias[:inner])
+        both = F.linear(x, weight[inner:], None if bias is None else bias[inner:])
+        key, value = both.unflatten(-1, (2, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return query.unflatten(-1, (self.num_heads, -1)).transpose(1, 2), key, value
+
+    def attention_weights(self, x: Tensor, attended: Tensor | None = None) -> Tensor:
+        """How much each date looks at each other one, (N, T looking, T looked at), the mean over the heads.
+
+        For pictures: `attend` itself never writes the weights to memory. Arguments as for `attend`.
+        """
+        query, key, _ = self._heads(x, None)
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+        if attended is not None:
+            scores = scores.masked_fill(~attended, float('-inf'))
+        return scores.softmax(-1).mean(1)
 
 
 class PackedProjection(nn.Linear):
@@ -188,12 +235,16 @@ class PostNormAttentionLayer(AttentionLayer):
         nn.init.zeros_(self.attention_proj.bias)
         self.dropout = WordDropout(dropout)
         self.attention_dropout = nn.Dropout(attention_dropout)
+        # Dropout in front of ReLU gives the same numbers as behind it, and one wide map less is kept for the gradient.
         self.mlp = nn.Sequential(
-            nn.Linear(width, hidden_channels), nn.ReLU(), WordDropout(dropout), nn.Linear(hidden_channels, width)
+            nn.Linear(width, hidden_channels),
+            WordDropout(dropout),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_channels, width),
         )
 
-    def forward(self, x: Tensor, attended: Tensor | None) -> Tensor:
-        """(N, T, C) and bool (N, 1, 1, T), which dates are looked at, or None for all -> (N, T, C)."""
+    def forward(self, x: Tensor, attended: Tensor | None, kept: int | None = None) -> Tensor:
+        """As `AttentionLayer.forward`."""
         share = self.attention_dropout.p if self.training else 0.0
-        x = self.attention_norm(x + self.dropout(self.attend(x, attended, share)))
+        x = self.attention_norm(x[:, :kept] + self.dropout(self.attend(x, attended, share, kept)))
         return self.mlp_norm(x + self.dropout(self.mlp(x)))

@@ -17,10 +17,9 @@ from torch import Tensor, nn
 
 from mmsits.structures import ImageSeries, SampleMeta
 
-from ..segmentors.temporal_encoder_decoder import check_patch_size, observed_pixels
+from .features import Inputs, average_features, channels_of
 from .gathering import common_permutation, gather_inputs, gather_rows, own_share
 
-Inputs = Mapping[str, ImageSeries]
 VIEWS = ('query', 'key')
 
 
@@ -86,7 +85,7 @@ class SeriesMoCo(BaseModel):
         self.momentum, self.temperature = momentum, temperature
         self.feature_index, self.shuffle, self.follow_in_evaluation = feature_index, shuffle, follow_in_evaluation
         self.backbone = MODELS.build(backbone)
-        self.projector = _projector(_channels_of(self.backbone, feature_index), dim, mlp)
+        self.projector = _projector(channels_of(self.backbone, feature_index), dim, mlp)
         self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
         self.key_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.register_buffer('queue', F.normalize(torch.randn(dim, queue_size), dim=0))
@@ -142,7 +141,7 @@ class SeriesMoCo(BaseModel):
 
     def extract_features(self, inputs: Inputs) -> Tensor:
         """Features (N, C') of the backbone, averaged over the pixels that were observed."""
-        return self._features(self.backbone, inputs)
+        return average_features(self.backbone, inputs, self.feature_index)
 
     def loss(self, query: Inputs, key: Inputs) -> dict[str, Tensor]:
         """`loss_contrast`, and the share of queries whose own key is the most similar of all, `accuracy`."""
@@ -163,7 +162,7 @@ class SeriesMoCo(BaseModel):
             (N, 1 + queue_size) float32; the right answer is 0.
         """
         follows = self.training or self.follow_in_evaluation
-        queries = self._project(self.projector, self._features(self.backbone, query))
+        queries = self._project(self.projector, average_features(self.backbone, query, self.feature_index))
         with torch.no_grad():
             if follows:
                 self.follow()
@@ -202,42 +201,25 @@ class SeriesMoCo(BaseModel):
 
     def _encode_keys(self, key: Inputs) -> Tensor:
         if get_world_size() == 1 or not self.shuffle:
-            return self._project(self.key_projector, self._features(self.key_backbone, key))
+            return self._project(self.key_projector, average_features(self.key_backbone, key, self.feature_index))
         together = gather_inputs(key)
         count = len(next(iter(together.values())).days)
         order = common_permutation(count, self.queue.device)
         mine = own_share(order)
         share = {sensor: ImageSeries(*(part[mine] for part in series)) for sensor, series in together.items()}
-        keys = gather_rows(self._project(self.key_projector, self._features(self.key_backbone, share)))
+        features = average_features(self.key_backbone, share, self.feature_index)
+        keys = gather_rows(self._project(self.key_projector, features))
         return own_share(keys[order.argsort()])
 
     @staticmethod
     def _project(projector: nn.Module, features: Tensor) -> Tensor:
         return F.normalize(projector(features).float(), dim=1)
 
-    def _features(self, backbone: nn.Module, inputs: Inputs) -> Tensor:
-        check_patch_size(backbone, dict(inputs))
-        maps = backbone(dict(inputs))[self.feature_index]  # N, C', H, W
-        size = maps.shape[-2:]
-        if tuple(size) == (1, 1):
-            return maps.flatten(1)
-        weight = observed_pixels(dict(inputs), size).unsqueeze(1).to(maps.dtype)
-        return (maps * weight).sum((2, 3)) / weight.sum((2, 3)).clamp(min=1)
-
 
 def _projector(width: int, dim: int, mlp: bool) -> nn.Sequential:
     if mlp:
         return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dim))
     return nn.Sequential(nn.Linear(width, dim))
-
-
-def _channels_of(backbone: nn.Module, index: int) -> int:
-    channels: Any = getattr(backbone, 'out_channels', None)
-    if isinstance(channels, int):
-        return channels
-    if channels is None:
-        raise ValueError(f'{type(backbone).__name__} does not say how many channels its maps have (out_channels)')
-    return int(channels[index])
 
 
 @torch.no_grad()

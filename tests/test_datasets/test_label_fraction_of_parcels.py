@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmsits.datasets import DataError, SeriesTableDataset, parcel_dataset
-from mmsits.datasets.label_share import lost_classes, stratified_share
+from mmsits.datasets.label_fraction import lost_classes, stratified_share
 from tests.helpers.series_tables import write_series_table
 
 LABELS = np.repeat([0, 1, 2, 255, 3], [600, 300, 100, 50, 4])
@@ -36,7 +36,7 @@ def test_a_larger_share_contains_a_smaller_one() -> None:
 
 def test_shares_that_make_no_sense_are_refused() -> None:
     for share in (0, 1.5, -0.1):
-        with pytest.raises(ValueError, match='label_share must lie above 0'):
+        with pytest.raises(ValueError, match='label_fraction must lie above 0'):
             stratified_share(LABELS, share)
     with pytest.raises(DataError, match='no sample has a label'):
         stratified_share(np.full(3, 255), 0.5)
@@ -52,19 +52,19 @@ def test_a_dataset_keeps_its_share_and_names_what_is_lost(tmp_path: Path, monkey
         dataset.full_init()
         return dataset
 
-    whole, small, same = open_(), open_(label_share=0.2), open_(label_share=0.2)
+    whole, small, same = open_(), open_(label_fraction=0.2), open_(label_fraction=0.2)
     assert len(small) == 12
     ids = [small.get_data_info(index)['sample_id'] for index in range(12)]
     assert ids == [same.get_data_info(index)['sample_id'] for index in range(12)]
     assert len(small.labels) == 12
     assert small.metainfo['classes'] == whole.metainfo['classes']
     assert {level for _, level in told} == {logging.INFO}
-    tiny = open_(label_share=0.001)
+    tiny = open_(label_fraction=0.001)
     assert len(tiny) == 1
     kept = whole.metainfo['classes'][tiny.labels[0]]
     (warning,) = [text for text, level in told if level == logging.WARNING]
     assert all((name in warning.rpartition(':')[2]) == (name != kept) for name in whole.metainfo['classes'])
     with pytest.raises(ValueError, match='with_labels=False'):
-        open_(label_share=0.5, with_labels=False)
-    with pytest.raises(ValueError, match='label_share must lie'):
-        open_(label_share=0)
+        open_(label_fraction=0.5, with_labels=False)
+    with pytest.raises(ValueError, match='label_fraction must lie'):
+        open_(label_fraction=0)

@@ -1,0 +1,80 @@
+"""Configs of STCLN and TSViT: what the published recipes say, and every one can be built."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.registry import init_default_scope
+from mmseg.registry import HOOKS, METRICS, MODELS
+
+from mmsits.engine.config import load_config
+from mmsits.models import MaskedSeriesModel
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+PATHS = sorted([*(CONFIGS / 'stcln').glob('*.py'), *(CONFIGS / 'tsvit').glob('*.py')])
+
+
+@pytest.mark.parametrize('path', PATHS, ids=lambda path: path.stem)
+def test_models_hooks_and_metrics_are_built(path: Path) -> None:
+    init_default_scope('mmseg')
+    cfg = load_config(path)
+    model = MODELS.build(cfg.model)
+    assert ('pretrain' in path.stem) == isinstance(model, MaskedSeriesModel)
+    for hook in cfg.custom_hooks:
+        HOOKS.build(hook)
+    for evaluator in (cfg.get('val_evaluator'), cfg.get('test_evaluator')):
+        if evaluator is not None and cfg.val_cfg is not None:
+            METRICS.build(evaluator)
+
+
+@pytest.mark.parametrize(
+    ('name', 'parameters'),
+    [
+        ('stcln/stcln_finetune_pastis', 3_248_341),
+        ('stcln/stcln_finetune_mtlcc-2017-t12', 3_248_691),
+        ('tsvit/tsvit_150e_mtlcc-2016', 2_183_044),
+    ],
+)
+def test_networks_have_the_published_numbers_of_weights(name: str, parameters: int) -> None:
+    init_default_scope('mmseg')
+    model = MODELS.build(load_config(CONFIGS / f'{name}.py').model)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+def test_the_recipe_of_the_published_table() -> None:
+    cfg = load_config(CONFIGS / 'stcln' / 'stcln_finetune_mtlcc-2017-t12.py')
+    assert cfg.optim_wrapper.optimizer == dict(type='Adam', lr=1e-4)
+    assert cfg.optim_wrapper.clip_grad is None
+    assert cfg.param_scheduler is None
+    assert cfg.train_dataloader.batch_size == 2
+    assert cfg.train_dataloader.dataset.year == cfg.test_dataloader.dataset.year == 2017
+    assert cfg.train_cfg.max_iters == 100 * cfg.train_cfg.val_interval == 100 * 78 // 2
+    assert cfg.default_hooks.checkpoint.save_best == 'OA'
+    assert cfg.randomness.seed == 3407
+    pretraining = load_config(CONFIGS / 'stcln' / 'stcln_pretrain_mtlcc-2016-t30.py')
+    assert pretraining.model.backbone == cfg.model.backbone
+    assert pretraining.model.data_preprocessor == cfg.model.data_preprocessor
+    assert pretraining.optim_wrapper.clip_grad == dict(max_norm=5.0)
+
+
+def test_pre_training_and_fine_tuning_share_their_backbone() -> None:
+    for dataset in ('pastis', 'simulated'):
+        first, second = (
+            load_config(CONFIGS / 'stcln' / f'stcln_{stage}_{dataset}.py') for stage in ('pretrain', 'finetune')
+        )
+        assert first.model.backbone == second.model.backbone
+
+
+def test_layers_learn_at_rates_of_their_own() -> None:
+    from mmengine.optim import build_optim_wrapper
+
+    init_default_scope('mmseg')
+    cfg = load_config(CONFIGS / 'stcln' / 'stcln_finetune_simulated_layerwise.py')
+    model = MODELS.build(cfg.model)
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    rates = {names[id(parameter)]: group['lr'] for group in groups for parameter in group['params']}
+    base = cfg.optim_wrapper.optimizer.lr
+    assert rates['backbone.stages.0.0.weight'] == 0
+    assert rates['backbone.temporal_encoder.layers.0.mlp.0.weight'] == 0.25 * base
+    assert rates['backbone.temporal_encoder.layers.1.mlp.0.weight'] == 0.5 * base
+    assert rates['decode_head.query.weight'] == base
