@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmsits.datasets import DataError, PASTISDataset, SeriesTableDataset
+from mmsits.datasets import DataError, PASTISDataset
 from mmsits.datasets.label_fraction import chosen_samples
 from mmsits.datasets.published_lists import STCLN_CELLS, list_classes, published_list
 from mmsits.datasets.transforms import LoadPASTISInstances, LoadSeries, LoadSeriesLabels, PackSeriesInputs
@@ -47,34 +47,10 @@ def test_patches_of_a_share(pastis: Path) -> None:
         _patches(pastis, label_fraction=0)
 
 
-def test_a_class_that_disappears_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = np.array(['wheat'] * 30 + ['maize'] * 30 + ['hop'])
-    values = np.random.default_rng(0).random((61, 4, 1)).astype(np.float32)
-    np.savez(tmp_path / 'table.npz', x=values, y=labels, doy=np.array([10, 50, 90, 130]), year=np.full(61, 2019))
-    options = dict(data_root=str(tmp_path), table='table.npz')
-    said = _log_of(monkeypatch)
-    whole = SeriesTableDataset(**options)
-    seed = next(s for s in range(50) if 60 not in chosen_samples(61, 0.2, s))
-    part = SeriesTableDataset(**options, label_fraction=0.2, label_seed=seed)
-    assert len(part) == 13
-    assert len(part.labels) == len(part.sample_sizes) == 13
-    assert part.metainfo['classes'] == whole.metainfo['classes']
-    assert '13 of 61 samples are kept' in said[-2]
-    assert '1 classes disappear, none of their pixels is left: hop.' in said[-1]
-    said.clear()
-    SeriesTableDataset(**options, label_fraction=0.2, label_seed=next(s for s in range(50) if _has_all(s)))
-    assert not any('classes disappear' in line for line in said)
-
-
 def _log_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     monkeypatch.setattr('mmsits.datasets.label_fraction.print_log', lambda message, *_: said.append(message))
     return said
-
-
-def _has_all(seed: int) -> bool:
-    chosen = chosen_samples(61, 0.2, seed)
-    return 60 in chosen and len({number // 30 for number in chosen}) == 3
 
 
 def test_a_class_of_label_maps_that_disappears_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
