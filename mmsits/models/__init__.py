@@ -3,17 +3,28 @@
 from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, TimeMatch
 from .backbones import (
     UTAE,
+    CollapsedUNet,
     ConvRecurrentBackbone,
     FPNConvLSTM,
+    FusionBackbone,
     PixelSetBackbone,
     PixelwiseBackbone,
+    SiameseUNet3D,
     SLGT2Net,
     UConvLSTM,
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, EnsembleHead, MLPHead, UTAEHead
-from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, MultiLabelHead, UTAEHead
+from .losses import (
+    BinaryFocalLoss,
+    FocalMixtureLoss,
+    MaskedBinaryLoss,
+    MaskedDiceLoss,
+    PositiveUnlabelledLoss,
+    SmoothedCrossEntropyLoss,
+    SoftmaxFocalLoss,
+)
 from .pretraining import SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
@@ -41,6 +52,8 @@ __all__ = [
     'MMD',
     'TAE',
     'UTAE',
+    'BinaryFocalLoss',
+    'CollapsedUNet',
     'ConvHead',
     'ConvRecurrentBackbone',
     'DomainAdaptor',
@@ -49,9 +62,14 @@ __all__ = [
     'FPNConvLSTM',
     'FixMatch',
     'FocalMixtureLoss',
+    'FusionBackbone',
     'MLPHead',
+    'MaskedBinaryLoss',
+    'MaskedDiceLoss',
+    'MultiLabelHead',
     'PixelSetBackbone',
     'PixelwiseBackbone',
+    'PositiveUnlabelledLoss',
     'PostNormTransformer',
     'SITSMoCoLTAE',
     'SLGT2Net',
@@ -62,6 +80,7 @@ __all__ = [
     'SeriesMLP',
     'SeriesMoCo',
     'SeriesTransformer',
+    'SiameseUNet3D',
     'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
     'TempCNN',

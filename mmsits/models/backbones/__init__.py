@@ -1,9 +1,12 @@
 """Networks from a dict of `ImageSeries` to feature maps, highest resolution first."""
 
+from .collapsed_unet import CollapsedUNet
 from .conv_recurrent import ConvRecurrentBackbone
 from .fpn_convlstm import FPNConvLSTM
+from .fusion import FusionBackbone
 from .pixel_set import PixelSetBackbone
 from .pixelwise import PixelwiseBackbone
+from .siamese_unet3d import SiameseUNet3D
 from .slgt2net import SLGT2Net
 from .uconvlstm import UConvLSTM
 from .unet3d import UNet3D
@@ -11,11 +14,14 @@ from .utae import UTAE
 
 __all__ = [
     'UTAE',
+    'CollapsedUNet',
     'ConvRecurrentBackbone',
     'FPNConvLSTM',
+    'FusionBackbone',
     'PixelSetBackbone',
     'PixelwiseBackbone',
     'SLGT2Net',
+    'SiameseUNet3D',
     'UConvLSTM',
     'UNet3D',
 ]

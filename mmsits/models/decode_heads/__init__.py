@@ -3,6 +3,7 @@
 from .conv_head import ConvHead
 from .ensemble_head import EnsembleHead
 from .mlp_head import MLPHead
+from .multi_label_head import MultiLabelHead, crop_probabilities
 from .utae_head import UTAEHead
 
-__all__ = ['ConvHead', 'EnsembleHead', 'MLPHead', 'UTAEHead']
+__all__ = ['ConvHead', 'EnsembleHead', 'MLPHead', 'MultiLabelHead', 'UTAEHead', 'crop_probabilities']

@@ -53,6 +53,7 @@ class ConvLayer(nn.Sequential):
         num_groups: groups of the group norm.
         last_relu: False leaves out the very last ReLU.
         padding_mode: as of `torch.nn.Conv2d`.
+        bias: of the convolutions; in front of a batch norm it has no effect.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class ConvLayer(nn.Sequential):
         num_groups: int = 4,
         last_relu: bool = True,
         padding_mode: PaddingMode = 'reflect',
+        bias: bool = True,
     ) -> None:
         layers: list[nn.Module] = []
         for c_in, c_out in pairwise(widths):
-            layers.append(nn.Conv2d(c_in, c_out, kernel_size, stride, padding, padding_mode=padding_mode))
+            layers.append(nn.Conv2d(c_in, c_out, kernel_size, stride, padding, bias=bias, padding_mode=padding_mode))
             norm_layer = build_norm(norm, c_out, num_groups)
             if norm_layer is not None:
                 layers.append(norm_layer)
