@@ -11,6 +11,7 @@ from .radar import ConvertBackscatter, FilterSpeckle, SimulateSpeckle
 from .radiometric import DisturbDates, DropChannels, JitterValues, ReplaceBand, ScaleReflectance, SwapBands
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
 from .resizing import SeriesRandomResize
+from .rotation import SeriesRandomRotate
 from .spatial import (
     PadSeries,
     SeriesCenterCrop,
@@ -20,6 +21,7 @@ from .spatial import (
     SpatialTransform,
 )
 from .temporal import CropDays, DropDates, RollDates, SampleDates, SelectDate, ShiftDays, SwapDates, ThinDates
+from .unit_range import StretchToUnit
 from .whole_series import SeriesTransform
 
 __all__ = [
@@ -50,11 +52,13 @@ __all__ = [
     'SeriesRandomCrop',
     'SeriesRandomFlip',
     'SeriesRandomResize',
+    'SeriesRandomRotate',
     'SeriesRandomRotate90',
     'SeriesTransform',
     'ShiftDays',
     'SimulateSpeckle',
     'SpatialTransform',
+    'StretchToUnit',
     'SwapBands',
     'SwapDates',
     'ThinDates',

@@ -13,13 +13,17 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+NOT_THIS_CROP = 128
+"""Label 128 + k: not crop k, and nothing else is known."""
+
 
 @MODELS.register_module()
 class MultiLabelHead(BaseDecodeHead):
     """One sigmoid output for each crop; a pixel where none of them reaches the threshold is 'none of them'.
 
     Labels are class maps like everywhere: 0 … K - 1 for the crops, K for none of them (the last class of the dataset),
-    255 where nobody knows. For the losses they become K maps of 0, 1 and 255.
+    128 + k for pixels of which only is known that they are not crop k, 255 where nobody knows. For the losses they
+    become K maps of 0, 1 and 255.
 
     Scores are the K logits and, as the last class, the logit of the threshold, a constant. So the highest score is the
     most probable crop if its probability exceeds the threshold, and 'none of them' otherwise, for every tool that takes
@@ -104,7 +108,8 @@ class MultiLabelHead(BaseDecodeHead):
         for part in parts:
             value = part(scores[:, : self.num_crops], maps, ignore_index=self.ignore_index)
             losses[part.loss_name] = losses[part.loss_name] + value if part.loss_name in losses else value
-        losses['acc_seg'] = accuracy(scores, labels, ignore_index=self.ignore_index)
+        known = labels.masked_fill(labels >= NOT_THIS_CROP, self.ignore_index)
+        losses['acc_seg'] = accuracy(scores, known, ignore_index=self.ignore_index)
         return losses
 
     def probabilities(self, scores: Tensor) -> Tensor:
@@ -130,7 +135,8 @@ def binary_maps(labels: Tensor, crops: int, ignore_index: int = 255) -> Tensor:
     """A map for each crop: 1 where it grows, 0 where not, `ignore_index` where nobody knows.
 
     Args:
-        labels: (N, H, W) int64, 0 … K - 1 the crops, K none of them, `ignore_index`.
+        labels: (N, H, W) int64, 0 … K - 1 the crops, K none of them, 128 + k not crop k (of the others nobody knows),
+            `ignore_index`.
         crops: K.
         ignore_index: label of unknown pixels.
 
@@ -138,8 +144,10 @@ def binary_maps(labels: Tensor, crops: int, ignore_index: int = 255) -> Tensor:
         (N, K, H, W) int64.
     """
     classes = torch.arange(crops, device=labels.device)[:, None, None]
-    maps = (labels.unsqueeze(1) == classes).long()
-    return maps.masked_fill((labels == ignore_index).unsqueeze(1), ignore_index)
+    held = labels.unsqueeze(1)
+    maps = (held == classes).long()
+    one_known = (held >= NOT_THIS_CROP) & (held != ignore_index)
+    return maps.masked_fill((held == ignore_index) | (one_known & (held != NOT_THIS_CROP + classes)), ignore_index)
 
 
 def logit(probability: float) -> float:

@@ -33,9 +33,9 @@ def test_the_highest_score_is_the_decision(threshold: float, hidden: int | None)
 
 
 def test_labels_become_a_map_for_each_crop() -> None:
-    maps = binary_maps(torch.tensor([[[0, 1], [2, 255]]]), 2)
-    assert maps[0, 0].tolist() == [[1, 0], [0, 255]]
-    assert maps[0, 1].tolist() == [[0, 1], [0, 255]]
+    maps = binary_maps(torch.tensor([[[0, 1, 128], [2, 255, 129]]]), 2)
+    assert maps[0, 0].tolist() == [[1, 0, 0], [0, 255, 255]]
+    assert maps[0, 1].tolist() == [[0, 1, 255], [0, 255, 0]]
 
 
 def test_the_loss_falls_and_unlabelled_pixels_have_no_gradient() -> None:
