@@ -80,6 +80,8 @@ ISRC_PALETTE = (
     (150, 150, 150),
 )
 
+ALL_CROPS = 'all_crops'
+"""Root of patches whose maps tell all crops apart."""
 NOT_THIS_CROP = 128
 """Label 128 + k: not crop k, and nothing else is known. For `MultiLabelHead` in training; nothing else can use it."""
 NEGATIVES = ('none', 'other_fields', 'unmarked', 'all_crops')
@@ -138,6 +140,9 @@ class ISRCDataset(MonthlyCompositeDataset):
     Each crop has a root of its own; crops may be absent. Masks of integers hold 1 for the crop, 0 for fields of other
     crops and 255 for what nobody knows; masks of fractions, as published, hold the marked share of each pixel.
 
+    Patches on which every crop is known, such as those to test with, have the root `all_crops`; their maps hold 1 … 8
+    for the crops in their order, 0 for none of them and 255 for what nobody knows.
+
     Args:
         data_root: folder with the roots, `<crop>` or `<split>/<crop>`.
         roots: crop -> root relative to the folder, or one for each of the eight crops in their order, '' for a crop
@@ -178,7 +183,7 @@ class ISRCDataset(MonthlyCompositeDataset):
     def crop_roots(self, folder: Path) -> dict[str, Path]:
         """See :class:`MonthlyCompositeDataset`."""
         if self.roots is None:
-            return {crop: folder / crop for crop in ISRC_CROPS if (folder / crop / LABELS).is_dir()}
+            return {crop: folder / crop for crop in (*ISRC_CROPS, ALL_CROPS) if (folder / crop / LABELS).is_dir()}
         chosen = {crop: folder / root for crop, root in self.roots.items()}
         for crop, root in chosen.items():
             if not (root / LABELS).is_dir():
@@ -191,6 +196,8 @@ class ISRCDataset(MonthlyCompositeDataset):
 
     def labels_of(self, held: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
         """See :class:`MonthlyCompositeDataset`."""
+        if info['crop'] == ALL_CROPS:
+            return self._read_map(held, info)
         number = ISRC_CROPS.index(info['crop'])
         marked, elsewhere = self._read_mask(held, info)
         labels = np.full(held.shape, IGNORED, np.uint8)
@@ -202,6 +209,20 @@ class ISRCDataset(MonthlyCompositeDataset):
             labels[elsewhere] = NOT_THIS_CROP + number
         labels[marked] = number
         return labels
+
+    def _read_map(self, held: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
+        """Labels of a map of all crops."""
+        known = np.isin(held, np.arange(self.NUM_CROPS + 1)) | (held == IGNORED)
+        if not known.all():
+            raise DataError(
+                f'maps of all crops hold 1 … {self.NUM_CROPS}, 0 (none of them) and 255 (unknown), found '
+                f'{np.unique(held[~known])[:5].tolist()}',
+                path=info['label_path'],
+                sample_id=info['sample_id'],
+                hint='Write the map again.',
+            )
+        labels = np.where(held == 0, self.NUM_CROPS + 1, held) - 1
+        return np.where(held == IGNORED, IGNORED, labels).astype(np.uint8)
 
     def _read_mask(self, held: np.ndarray, info: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         """Marked pixels of the crop, and fields of other crops."""
@@ -227,7 +248,8 @@ def _roots_by_crop(roots: Mapping[str, str] | Sequence[str] | None) -> dict[str,
         if isinstance(roots, str) or len(roots) != len(ISRC_CROPS):
             raise ValueError(f"roots: one for each of {ISRC_CROPS} is expected ('' for none), got {roots!r}")
         roots = dict(zip(ISRC_CROPS, roots, strict=True))
-    unknown = [crop for crop in roots if crop not in ISRC_CROPS]
+    known = (*ISRC_CROPS, ALL_CROPS)
+    unknown = [crop for crop in roots if crop not in known]
     if unknown:
-        raise ValueError(f'roots: no crop {unknown}; the crops are {list(ISRC_CROPS)}')
-    return {crop: str(roots[crop]) for crop in ISRC_CROPS if roots.get(crop)}
+        raise ValueError(f'roots: no crop {unknown}; the crops are {list(known)}')
+    return {crop: str(roots[crop]) for crop in known if roots.get(crop)}

@@ -43,9 +43,9 @@ class MonthlyCompositeDataset(SeriesDataset):
     is `<data_root>/<split>`, if there is one; otherwise samples are divided here.
 
     Every composite has the middle day of its window, and days count from the first day of the first window, so that a
-    day means the same before any harvest. A pixel with NaN, or with 0 in all bands (how the published patches write what
-    was not observed), is not valid. A composite without a file is a date that is not valid, and a sensor without any is
-    an empty series; how many there are is in the log.
+    day means the same before any harvest. A pixel with NaN is not valid, and neither is one with 0 in all bands, which
+    is how published patches write what nobody saw. A composite without a file is a date that is not valid, and a sensor
+    without any is an empty series; how many there are is in the log.
 
     Args:
         data_root: folder of the dataset.

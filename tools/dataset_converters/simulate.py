@@ -11,6 +11,13 @@ A scene as dated GeoTIFFs of Sentinel-2 and Sentinel-1 with its fields in a GeoP
     python tools/dataset_converters/simulate.py data/my_scene --layout geotiff --patches 1 --patch-size 256 \
         --sensors s2 s1a
 
+Monthly composites before the harvest with EUCROPMAP's codes, and with a tenth of the fields marked, a crop at a time:
+
+    python tools/dataset_converters/simulate.py data/simulated_eurocropmap --layout eurocropmap --patches 63 \
+        --patch-size 64
+    python tools/dataset_converters/simulate.py data/simulated_isrc --layout isrc --patches 63 --patch-size 64 \
+        --annotated-share 0.1 --seed 1
+
 See docs/simulator.md.
 """
 
@@ -31,6 +38,7 @@ from mmsits.datasets.simulator import (
     CLOUD_FILES,
     CROPS,
     DEFAULT_CLASSES,
+    ISRC_CLASSES,
     LAYOUTS,
     SENSORS,
     GeotiffOptions,
@@ -39,6 +47,7 @@ from mmsits.datasets.simulator import (
     SimulatedRegion,
     draw_season,
     is_finished,
+    season_of,
     simulate_region,
 )
 
@@ -46,8 +55,14 @@ CALENDAR_YEAR = '2018-01-01'
 """First day where nothing else is asked for in the layout of TimeMatch, whose series are of calendar years."""
 FIRST_DAYS = {'timematch': CALENDAR_YEAR, 'mts12': '2019-01-01'}
 """First day by layout, where nothing else is asked for."""
-LAYOUT_SENSORS = {'mts12': ('s1a',)}
+LAYOUT_SENSORS = {'mts12': ('s1a',), 'eurocropmap': ('s2', 's1a'), 'isrc': ('s2', 's1a')}
 """Sensors by layout, where nothing else is asked for; otherwise Sentinel-2."""
+
+
+BEFORE_HARVEST = ('eurocropmap', 'isrc')
+"""Layouts whose season follows from a harvest date."""
+LAYOUT_CLASSES = {'isrc': ISRC_CLASSES}
+"""Crops by layout, where nothing else is asked for."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -78,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     add(
         '--mat-version', choices=('v5', 'v73'), default='v5', help='of MATLAB, with layout mts12 (default: %(default)s)'
     )
-    add('--classes', nargs='+', type=int, default=list(DEFAULT_CLASSES), help='crops, as PASTIS numbers')
+    add('--classes', nargs='+', type=int, default=None, help='crops, as PASTIS numbers')
     add('--proportions', nargs='+', type=float, default=None, help='relative areas of the crops, one for each')
     add('--field-size', type=float, default=defaults.field_size, help='mean field in hectares (default: %(default)s)')
     add('--cloud-cover', type=float, default=defaults.cloud_cover, help='mean, 0 to 1 (default: %(default)s)')
@@ -116,6 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=options.partial_dates,
         help='share of the Sentinel-2 dates that see only a part of the scene (default: %(default)s)',
     )
+    add('--harvest-date', default='2018-08-01', help='with layouts eurocropmap and isrc (default: %(default)s)')
     add('--overwrite', action='store_true', help='replace a data set simulated with other options')
     return parser
 
@@ -134,15 +150,19 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
     if arguments.layout == 'pastis' and not 1 <= arguments.folds <= arguments.patches:
         raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
     season_start = FIRST_DAYS.get(arguments.layout, RegionConfig().season_start)
+    season_end = arguments.season_end
+    if arguments.layout in BEFORE_HARVEST:
+        season_start, last_day = season_of(arguments.harvest_date)
+        season_end = season_end or last_day
     rows = max(1, math.isqrt(arguments.patches))
     columns = math.ceil(arguments.patches / rows)
     return RegionConfig(
         height=rows * arguments.patch_size,
         width=columns * arguments.patch_size,
         season_start=arguments.season_start or season_start,
-        season_end=arguments.season_end,
+        season_end=season_end,
         seed=arguments.seed,
-        classes=tuple(arguments.classes),
+        classes=tuple(arguments.classes or LAYOUT_CLASSES.get(arguments.layout, DEFAULT_CLASSES)),
         proportions=None if arguments.proportions is None else tuple(arguments.proportions),
         field_size=arguments.field_size,
         temporal_shift_days=arguments.shift_days,
@@ -177,10 +197,13 @@ def make_target(arguments: argparse.Namespace, source: RegionConfig) -> RegionCo
 
 def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     """Write the regions in the chosen layout."""
+    before_harvest = dict(patch_size=options.patch_size, patches=options.patches, harvest_date=options.harvest_date)
     of_layout: dict[str, dict[str, Any]] = {
         'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
         'geotiff': dict(options=make_geotiff_options(options)),
         'mts12': dict(patch_size=options.patch_size, patches=options.patches, mat_version=options.mat_version),
+        'eurocropmap': before_harvest,
+        'isrc': before_harvest,
     }
     LAYOUTS[options.layout](
         regions,
@@ -239,6 +262,7 @@ def main(arguments: list[str] | None = None) -> int:
     parts = {
         'pastis': f'{options.patches} patches',
         'mts12': f'{options.patches} patches',
+        **dict.fromkeys(BEFORE_HARVEST, f'{options.patches} patches'),
         'timematch': f'{len(regions)} domains',
         'geotiff': f'a scene of {regions[0].config.height * options.repeat} x'
         f' {regions[0].config.width * options.repeat} pixels',

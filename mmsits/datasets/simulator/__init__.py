@@ -4,6 +4,7 @@ See docs/simulator.md. It needs NumPy and SciPy only, the layout of GeoTIFFs ras
 and nothing else of mmsits.
 """
 
+from .composites_layout import ISRC_CLASSES, season_of, write_eurocropmap, write_isrc
 from .geotiff_layout import CLOUD_FILES, GeotiffOptions, write_geotiff
 from .layouts import ProgressPrinter, is_finished, write_pastis
 from .mts12_layout import write_mts12
@@ -23,7 +24,14 @@ from .spectra import BANDS
 from .timematch_layout import write_timematch
 from .weather import CLEAR, CLOUD_COVERED, SHADOW
 
-LAYOUTS = {'geotiff': write_geotiff, 'mts12': write_mts12, 'pastis': write_pastis, 'timematch': write_timematch}
+LAYOUTS = {
+    'eurocropmap': write_eurocropmap,
+    'geotiff': write_geotiff,
+    'isrc': write_isrc,
+    'mts12': write_mts12,
+    'pastis': write_pastis,
+    'timematch': write_timematch,
+}
 """Writers by the name of their layout."""
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     'CLOUD_FILES',
     'CROPS',
     'DEFAULT_CLASSES',
+    'ISRC_CLASSES',
     'LAYOUTS',
     'SENSORS',
     'SHADOW',
@@ -50,8 +59,11 @@ __all__ = [
     'draw_season',
     'is_finished',
     'multilook_speckle',
+    'season_of',
     'simulate_region',
+    'write_eurocropmap',
     'write_geotiff',
+    'write_isrc',
     'write_mts12',
     'write_pastis',
     'write_timematch',
