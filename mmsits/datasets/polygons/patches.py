@@ -219,7 +219,7 @@ def cut_region(
     Args:
         regions: folder of the regions; the images are `<crop>/<sensor>/<number>/<uid>.tif` in it.
         patches: folder of the patches, `<split>/<crop>/crop_map/<uid>_r…_c….tif`.
-        crop: of the region.
+        crop: of the region; '' where folders are not made by crop nor by split.
         uid: of the region.
         limits: see `clean_pixels`.
         fill: see `clean_pixels`.
@@ -228,12 +228,37 @@ def cut_region(
         How many patches were written.
     """
     written = 0
-    for root in sorted(patches.glob(f'*/{crop}')):
+    for root in [patches] if not crop else sorted(patches.glob(f'*/{crop}')):
         masks = sorted((root / 'crop_map').glob(f'{uid}_r*_c*.tif'))
         if not masks:
             continue
         for path in _images_of(regions / crop, uid):
             written += cut_image(path, root / path.parent.relative_to(regions / crop), masks, limits, fill)
+    return written
+
+
+def cut_labels(path: Path, folder: Path, size: int = 64, grid: PatchGrid = 'whole') -> int:
+    """Cut a map of labels into patches; those without any label (0 alone) are left out.
+
+    Args:
+        path: the map, one band of codes, 0 for none.
+        folder: to write to.
+        size: of a patch.
+        grid: see `patch_windows`.
+
+    Returns:
+        How many patches were written; those that exist already are left.
+    """
+    codes = read_raster(path)
+    with open_raster(path) as file:
+        whole = Grid(file.crs, file.transform, file.height, file.width)
+    written = 0
+    for (row, column), window in patch_windows(whole.shape, size, grid).items():
+        target = folder / f'{patch_name(path.stem, row, column)}.tif'
+        part = codes[(slice(None), *window.slices)]
+        if part.any() and not target.exists():
+            write_atomically(target, encode_raster(part, whole.part(window), 0, ['classification']))
+            written += 1
     return written
 
 

@@ -142,7 +142,7 @@ def _read_geopackage(path: Path) -> list[RegionBox]:
     _refuse_missing(wanted, list(frame.columns), path)
     return [
         RegionBox(
-            row.uid, row.crop, _date(row.harvest_start, path), row.crs, (row.left, row.bottom, row.right, row.top)
+            row.uuid, row.crop, _date(row.harvest_date, path), row.crs, (row.left, row.bottom, row.right, row.top)
         )
         for row in frame.itertuples()
     ]
