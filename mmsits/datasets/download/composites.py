@@ -134,7 +134,7 @@ def choose_radar_scenes(scenes: Sequence[Scene], place: Any) -> list[Scene]:
 
 
 class RadarComposites:
-    """Backscatter of a window, decibel: the temporal mean of powers of each relative orbit, orbits laid over each other.
+    """Backscatter of a window, decibel: the temporal mean of powers of each relative orbit, one orbit over the other.
 
     The orbit with most scenes is on top; published code lays them in an order that nobody knows.
 
@@ -225,8 +225,8 @@ class OpticalComposites:
 
 
 def stored_offset(scene: Scene) -> float:
-    """What was added to the stored numbers of a Sentinel-2 scene: 1000 from processing baseline 04.00 (January 2022) on,
-    unless the catalogue says that it was taken off."""
+    """What was added to the stored numbers of a Sentinel-2 scene: 1000 from processing baseline 04.00 (January 2022)
+    on, unless the catalogue says that it was taken off."""
     properties = scene.properties
     if properties.get('earthsearch:boa_offset_applied'):
         return 0.0

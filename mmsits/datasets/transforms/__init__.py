@@ -1,5 +1,6 @@
 """Transforms of image series, one concern per file."""
 
+from .before_harvest import HideDaysBeforeHarvest
 from .clouds import DropCloudyDates
 from .formatting import PackSeriesInputs
 from .indices import AddSpectralIndices
@@ -35,6 +36,7 @@ __all__ = [
     'DropDates',
     'FilterSpeckle',
     'HandleMissingValues',
+    'HideDaysBeforeHarvest',
     'InterpolateDates',
     'JitterValues',
     'LoadPASTISInstances',
