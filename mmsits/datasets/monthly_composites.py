@@ -278,7 +278,7 @@ class MonthlyCompositeDataset(SeriesDataset):
         groups = np.arange(len(entries)) if self.split_by == 'patch' else _groups(entries)
         crops = sorted({entry['crop'] for entry in entries})
         counts = np.zeros((groups.max() + 1, len(crops)), np.int64)
-        np.add.at(counts, (groups, [crops.index(entry['crop']) for entry in entries]), 1)
+        np.add.at(counts, (groups, np.array([crops.index(entry['crop']) for entry in entries])), 1)
         names = list(self.shares)
         chosen = share_out(counts, list(self.shares.values()), self.split_seed)[groups]
         if self.split not in names:

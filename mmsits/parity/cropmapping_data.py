@@ -74,7 +74,7 @@ def _check_augmentation(golden: GoldenFile, compare: Comparer) -> None:
     about, image = golden.meta['augmentation'], golden.arrays['in/aug_image']
 
     def turned(array: np.ndarray) -> np.ndarray:
-        flips = [axis for axis, name in ((-1, 'hflip'), (-2, 'vflip')) if about[name]]
+        flips = tuple(axis for axis, name in ((-1, 'hflip'), (-2, 'vflip')) if about[name])
         return rotate(np.flip(array, flips), about['angle_degrees'])
 
     compare('aug_s1', turned(image))

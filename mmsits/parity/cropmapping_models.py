@@ -56,9 +56,10 @@ def check_pretrained(golden: GoldenFile, compare: Comparer) -> None:
     compare(
         'out_odd', network.decode_head.probabilities(network.decode_head(network.backbone(_inputs(golden, '_odd'))))
     )
-    for sensor, stream in network.backbone.streams.items():
-        compare(f'{sensor}_features', stream(inputs)[0])
-    compare('s1_conv3d', network.backbone.streams['s1'].collapsed(inputs))
+    for sensor, each in network.backbone.streams.items():
+        compare(f'{sensor}_features', each(inputs)[0])
+    stream: Any = network.backbone.streams['s1']
+    compare('s1_conv3d', stream.collapsed(inputs))
     loss = MODELS.build(dict(type='CrossEntropyLoss', use_sigmoid=True, avg_non_ignore=True))
     compare('bce', loss(scores[:, :-1], golden.tensor('in/target').long(), ignore_index=255))
 

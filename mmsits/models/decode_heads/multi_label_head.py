@@ -107,7 +107,8 @@ class MultiLabelHead(BaseDecodeHead):
         parts = self.loss_decode if isinstance(self.loss_decode, nn.ModuleList) else [self.loss_decode]
         for part in parts:
             value = part(scores[:, : self.num_crops], maps, ignore_index=self.ignore_index)
-            losses[part.loss_name] = losses[part.loss_name] + value if part.loss_name in losses else value
+            name = str(part.loss_name)
+            losses[name] = losses[name] + value if name in losses else value
         known = labels.masked_fill(labels >= NOT_THIS_CROP, self.ignore_index)
         losses['acc_seg'] = accuracy(scores, known, ignore_index=self.ignore_index)
         return losses

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
+from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmsits.models.converters import convert_cropmapping, cropmapping_options
+from mmsits.structures import ImageSeries
 
 
 def published(width: int = 2, classes: int = 5, fine_tuned: bool = False) -> dict[str, Tensor]:
@@ -75,3 +78,69 @@ def test_what_is_missing_or_unknown_is_named() -> None:
         convert_cropmapping({**published(), 'final_layer.weight': torch.zeros(1)})
     with pytest.raises(ValueError, match='not the weights'):
         convert_cropmapping({'conv.weight': torch.zeros(1)})
+
+
+def norm_relu(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    weights = [state[f'{name}.{entry}'] for entry in ('running_mean', 'running_var', 'weight', 'bias')]
+    return F.relu(F.batch_norm(x, *weights))
+
+
+def double(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    for conv, norm in ((0, 1), (3, 4)):
+        x = norm_relu(state, f'{name}.conv.{norm}', F.conv2d(x, state[f'{name}.conv.{conv}.weight'], padding=1))
+    return x
+
+
+def stream(state: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
+    """One branch as published, (N, C, T, H, W) -> (N, width, H, W)."""
+    conv = f'{name}.conv3d.conv'
+    x = norm_relu(state, f'{conv}.1', F.conv3d(x, state[f'{conv}.0.weight'], state[f'{conv}.0.bias'], padding=1))
+    x = norm_relu(state, f'{conv}.4', F.conv3d(x, state[f'{conv}.3.weight'], state[f'{conv}.3.bias'])).squeeze(2)
+    skips = []
+    for level in range(4):
+        skips.append(double(state, f'{name}.unet.downs.{level}', x))
+        x = F.max_pool2d(skips[-1], 2)
+    x = double(state, f'{name}.unet.bottleneck', x)
+    for level in range(4):
+        up = f'{name}.unet.ups.{2 * level}'
+        x = F.conv_transpose2d(x, state[f'{up}.weight'], state[f'{up}.bias'], stride=2)
+        skip = skips[3 - level]
+        if x.shape != skip.shape:
+            x = F.interpolate(x, skip.shape[-2:], mode='bilinear', align_corners=False)
+        x = double(state, f'{name}.unet.ups.{2 * level + 1}', torch.cat([skip, x], 1))
+    return x
+
+
+@pytest.mark.parametrize('fine_tuned', [False, True])
+@pytest.mark.parametrize('size', [(16, 16), (20, 28)])
+@torch.no_grad()
+def test_converted_weights_give_the_published_scores(fine_tuned: bool, size: tuple[int, int]) -> None:
+    """The published network written plainly on its own state dict, against ours with the converted one."""
+    torch.manual_seed(0)
+    state = published(fine_tuned=fine_tuned)
+    for key, value in state.items():
+        if value.ndim > 1:
+            value.sub_(0.5).mul_(2 / value[0].numel() ** 0.5)
+        elif key.endswith('.bias') or key.endswith('running_mean'):
+            value.sub_(0.5)
+    options = cropmapping_options(state)
+    parts = {name: MODELS.build(config).eval() for name, config in options.items()}
+    for name, part in parts.items():
+        weights = convert_cropmapping(state).items()
+        part.load_state_dict({key.removeprefix(f'{name}.'): v for key, v in weights if key.startswith(name)})
+    x = {sensor: torch.randn(2, bands, 6, *size) for sensor, bands in (('s1', 2), ('s2', 10))}
+    exists = torch.ones(2, 6, 1, 1, dtype=torch.bool)
+    days = torch.arange(6, dtype=torch.int32).expand(2, -1)
+    inputs = {sensor: ImageSeries(values.transpose(1, 2), days, exists) for sensor, values in x.items()}
+    top = 'dualunet3d.' if fine_tuned else ''
+    features = torch.cat([stream(state, f'{top}unet3d_{sensor}', values) for sensor, values in x.items()], 1)
+    if fine_tuned:
+        head = 'final_conv.conv'
+        features = F.conv2d(features, state[f'{head}.0.weight'], state[f'{head}.0.bias'], padding=1)
+        features = norm_relu(state, f'{head}.1', features)
+        expected = F.conv2d(features, state[f'{head}.3.weight'], state[f'{head}.3.bias'])
+    else:
+        expected = F.conv2d(features, state['final_conv.weight'], state['final_conv.bias'])
+    scores = parts['decode_head'](parts['backbone'](inputs))
+    assert expected.std() > 1e-3
+    torch.testing.assert_close(scores[:, :-1], expected, rtol=1e-4, atol=1e-4)
