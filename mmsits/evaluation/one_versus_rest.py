@@ -37,7 +37,7 @@ class BinaryScores(NamedTuple):
         recall: of the crop's pixels, those that were found (true positive rate).
         true_negative_rate: of the other pixels, those that were left.
         precision: of what was found, the crop's pixels.
-        f1: 2 precision recall / (precision + recall).
+        f1: 2 found right / (pixels + found); 0 where there are pixels of the crop and none was found.
         pixels: number of the crop's pixels.
         others: number of other pixels.
     """
@@ -106,13 +106,12 @@ class ThresholdCounts:
         positives, others = self.counts[0, crop], self.counts[1, crop]
         found, wrong = int(positives[first:].sum()), int(others[first:].sum())
         total, rest = int(positives.sum()), int(others.sum())
-        precision, recall = _ratio(found, found + wrong), _ratio(found, total)
         return BinaryScores(
             accuracy=_ratio(found + rest - wrong, total + rest),
-            recall=recall,
+            recall=_ratio(found, total),
             true_negative_rate=_ratio(rest - wrong, rest),
-            precision=precision,
-            f1=_harmonic(precision, recall),
+            precision=_ratio(found, found + wrong),
+            f1=_ratio(2 * found, total + found + wrong),
             pixels=total,
             others=rest,
         )
@@ -134,11 +133,6 @@ class ThresholdCounts:
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float('nan')
-
-
-def _harmonic(precision: float, recall: float) -> float:
-    # As published: undefined where both are 0.
-    return _ratio(2 * precision * recall, precision + recall) if precision == precision else float('nan')
 
 
 def crop_truth(labels: Tensor, crops: int, unlabelled_is_other: bool = False) -> Tensor:

@@ -63,7 +63,7 @@ def draw_before_harvest(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.5, 4), layout='constrained')
+    figure = Figure(figsize=(8, 3.8), layout='constrained')
     axis = figure.subplots()
     order = np.argsort(days)[::-1]
     for name, values in curves.items():
@@ -74,7 +74,7 @@ def draw_before_harvest(
     axis.set(xlabel='days before the harvest', ylabel=score, ylim=(0, 1.02))
     axis.invert_xaxis()
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    figure.legend(loc='outside right upper', fontsize=8, frameon=False)
     return _png(figure)
 
 

@@ -152,10 +152,15 @@ def write(folder: Path, curves: dict[str, dict[str, list[float]]], options: argp
     }
     content = dict(days=options.days, lag=options.lag, threshold=options.threshold, **plain)
     write_atomically(folder / 'before_harvest.json', json.dumps(content, indent=1, ensure_ascii=False).encode())
-    drawn = {crop: values for crop, values in curves['F1'].items() if not np.isnan(values).all()}
+    drawn = present(curves)
     if drawn:
         drawn['mean'] = np.nan_to_num(list(drawn.values())).mean(axis=0).tolist()
         write_atomically(folder / 'before_harvest.png', draw_before_harvest(options.days, drawn))
+
+
+def present(curves: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+    """F1 of the crops that the test set has pixels of."""
+    return {crop: values for crop, values in curves['F1'].items() if not np.isnan(curves['recall'][crop]).any()}
 
 
 def table_of(curves: dict[str, list[float]], days: list[int]) -> Table:
@@ -185,7 +190,7 @@ def main(options: argparse.Namespace) -> None:
     curves = curves_of(model, cfg, options.crops or held, options)
     write(options.out, curves, options)
     console = Console(highlight=False, width=max(Console().width, 120))
-    console.print(table_of(curves['F1'], options.days))
+    console.print(table_of(present(curves), options.days))
     console.print(f'Written to {options.out}', markup=False)
 
 
