@@ -324,8 +324,9 @@ class OneVersusRestMetric(BaseMetric):
         for name, number in chosen.items():
             at, (threshold, best) = self._counts.at(number, self.threshold), self._best(number)
             area = self._counts.average_precision(number)
-            figures = [_percent(value) for value in (at.precision, at.recall, at.f1, area, best.f1)]
-            table.add_row([name, at.pixels, at.others, *figures, f'{threshold:.2f}'])
+            figures = [_percent(value) for value in (at.precision, at.recall, at.f1, area)]
+            highest = [_percent(best.f1), f'{threshold:.2f}'] if at.pixels else ['-', '-']
+            table.add_row([name, at.pixels, at.others, *figures, *highest])
         unknown = 'count as something else' if self.unlabelled_is_other else 'do not count'
         print_log(
             f'\n{table.get_string()}\nEach crop against all else, at a probability of {self.threshold:g} or more; '
@@ -342,16 +343,16 @@ class OneVersusRestMetric(BaseMetric):
         lines = ['crop,threshold,precision,recall,f1,accuracy,true_negative_rate,pixels,others']
         curves = {}
         for name, number in chosen.items():
-            content = {f'{name.capitalize()}_Test': self._counts.at(number, self.threshold).as_published()}
-            file = folder / f'results_{name}_Threshold_{self.threshold:g}_{date}.json'
-            write_atomically(file, json.dumps(content, indent=4).encode())
             curve = self._counts.curve(number)
+            if curve[0].pixels:
+                curves[name] = curve
+            content = {f'{name.capitalize()}_Test': self._counts.at(number, self.threshold).as_published()}
+            file = f'results_{name.replace(" ", "_")}_Threshold_{self.threshold:g}_{date}.json'
+            write_atomically(folder / file, json.dumps(content, indent=4).encode())
             for level, entry in zip(self._counts.thresholds, curve, strict=True):
                 figures = (entry.precision, entry.recall, entry.f1, entry.accuracy, entry.true_negative_rate)
                 cells = ','.join('' if math.isnan(value) else f'{value:.6f}' for value in figures)
                 lines.append(f'{name},{level:.6g},{cells},{entry.pixels},{entry.others}')
-            if curve[0].pixels:
-                curves[name] = curve
         write_atomically(folder / 'thresholds.csv', ('\n'.join(lines) + '\n').encode())
         if curves:
             picture = draw_threshold_curves(self._counts.thresholds, curves, self.threshold)

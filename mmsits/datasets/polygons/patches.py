@@ -255,7 +255,8 @@ def cut_labels(path: Path, folder: Path, size: int = 64, grid: PatchGrid = 'whol
     written = 0
     for (row, column), window in patch_windows(whole.shape, size, grid).items():
         target = folder / f'{patch_name(path.stem, row, column)}.tif'
-        part = codes[(slice(None), *window.slices)]
+        rows, columns = window.slices
+        part = codes[:, rows, columns]
         if part.any() and not target.exists():
             write_atomically(target, encode_raster(part, whole.part(window), 0, ['classification']))
             written += 1

@@ -17,7 +17,6 @@ import numpy as np
 from ..crop_calendar import CropCalendar, Season
 from ..errors import DataError
 from ..scene.grid import Grid
-from ..scene.splits import share_out
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -260,7 +259,11 @@ class _Provinces:
         if self._original is None:
             return None
         if crs not in self._by_crs:
-            projected = self._original.to_crs(crs)
+            original = self._original
+            if original.crs.is_geographic:
+                # A long side that is straight in degrees is curved elsewhere: hundreds of metres on two degrees.
+                original = original.assign(geometry=original.geometry.segmentize(0.05))
+            projected = original.to_crs(crs)
             # Simplified borders may cross themselves.
             self._by_crs[crs] = projected.assign(geometry=projected.geometry.make_valid())
         frame, place = self._by_crs[crs], box(*bounds)
@@ -328,9 +331,32 @@ def split_regions(regions: Sequence[Region], shares: Mapping[str, float], seed: 
     counts = np.zeros((int(groups.max()) + 1, len(crops)), np.int64)
     for group, region in zip(groups, regions, strict=True):
         counts[group, crops.index(region.crop)] += len(region.members)
-    chosen = share_out(counts, list(shares.values()), seed)
+    chosen = _dealt(counts / counts.sum(axis=0), np.array(list(shares.values())), seed)
     names = list(shares)
     return [replace(region, split=names[chosen[group]]) for group, region in zip(groups, regions, strict=True)]
+
+
+def _dealt(parts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
+    """Split of each group, (G,).
+
+    Groups are dealt out, the largest first, to the split that lacks most of what it should have, in proportion to it:
+    so large and small regions come to all splits (`share_out` gives the first split the largest ones).
+
+    Args:
+        parts: of each crop's fields in each group, (G, K).
+        shares: of the splits, (S,).
+        seed: decides among equals.
+    """
+    wanted = shares[:, None]
+    held = np.zeros((len(shares), parts.shape[1]))
+    chosen = np.zeros(len(parts), np.int64)
+    for group in np.lexsort([np.random.default_rng(seed).permutation(len(parts)), -parts.max(axis=1)]):
+        concerned = parts[group] > 0
+        excess = (np.maximum(held + parts[group] - wanted, 0) * concerned).sum(axis=1)
+        lack = ((wanted - held) / wanted * parts[group]).sum(axis=1)
+        chosen[group] = np.lexsort([-lack, excess.round(9)])[0]
+        held[chosen[group]] += parts[group]
+    return chosen
 
 
 def connected_regions(regions: Sequence[Region]) -> np.ndarray:
