@@ -130,19 +130,23 @@ class FusionBackbone(BaseModule):
         return [m.new_zeros((len(present), *m.shape[1:])).index_copy(0, rows, m) for m in seen]
 
     def _empty_maps(self, sensor: str, series: ImageSeries) -> list[Tensor]:
-        stream: Any = self.streams[sensor]
+        stream, widths = self.streams[sensor], self._stream_widths()[sensor]
         height, width = series.values.shape[-2:]
         maps = [
             series.values.new_zeros(len(series.values), channels, -(-height // 2**level), -(-width // 2**level))
-            for level, channels in enumerate(stream.out_channels)
+            for level, channels in enumerate(widths)
         ]
         if self.training and torch.is_grad_enabled():
             # All parameters stay part of the graph, as distributed training wants them.
             maps[0] = maps[0] + 0.0 * sum(parameter.sum() for parameter in stream.parameters())
         return maps
 
+    def _stream_widths(self) -> dict[str, tuple[int, ...]]:
+        streams: dict[str, Any] = dict(self.streams.items())
+        return {sensor: tuple(stream.out_channels) for sensor, stream in streams.items()}
+
     def _widths(self) -> tuple[int, ...]:
-        widths = [tuple(getattr(stream, 'out_channels')) for stream in self.streams.values()]  # noqa: B009
+        widths = list(self._stream_widths().values())
         if self.fusion == 'late':
             return (sum(levels[0] for levels in widths),)
         if len({len(levels) for levels in widths}) > 1:
@@ -153,7 +157,7 @@ class FusionBackbone(BaseModule):
         return widths[0]
 
     def _mixer(self, level: int, width: int) -> nn.Sequential:
-        held = sum(getattr(stream, 'out_channels')[level] for stream in self.streams.values())  # noqa: B009
+        held = sum(widths[level] for widths in self._stream_widths().values())
         return nn.Sequential(nn.Conv2d(held, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
