@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from mmseg.registry import DATASETS
 
+from mmsits.structures import NOT_THIS_CROP
+
 from .errors import DataError
 from .monthly_composites import IGNORED, LABELS, MonthlyCompositeDataset
 
@@ -82,8 +84,6 @@ ISRC_PALETTE = (
 
 ALL_CROPS = 'all_crops'
 """Root of patches whose maps tell all crops apart."""
-NOT_THIS_CROP = 128
-"""Label 128 + k: not crop k, and nothing else is known. For `MultiLabelHead` in training; nothing else can use it."""
 NEGATIVES = ('none', 'other_fields', 'unmarked', 'all_crops')
 
 

@@ -13,8 +13,7 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-NOT_THIS_CROP = 128
-"""Label 128 + k: not crop k, and nothing else is known."""
+from mmsits.structures import NOT_THIS_CROP
 
 
 @MODELS.register_module()
