@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine import fileio
 from mmengine.dist import all_reduce, is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
-
-from mmsits.engine.files import write_atomically
 
 NOT_THIS_CROP = 128
 """Label 128 + k: not crop k, and nothing else is known."""
@@ -348,15 +347,15 @@ class OneVersusRestMetric(BaseMetric):
                 curves[name] = curve
             content = {f'{name.capitalize()}_Test': self._counts.at(number, self.threshold).as_published()}
             file = f'results_{name.replace(" ", "_")}_Threshold_{self.threshold:g}_{date}.json'
-            write_atomically(folder / file, json.dumps(content, indent=4).encode())
+            fileio.put(json.dumps(content, indent=4).encode(), folder / file)
             for level, entry in zip(self._counts.thresholds, curve, strict=True):
                 figures = (entry.precision, entry.recall, entry.f1, entry.accuracy, entry.true_negative_rate)
                 cells = ','.join('' if math.isnan(value) else f'{value:.6f}' for value in figures)
                 lines.append(f'{name},{level:.6g},{cells},{entry.pixels},{entry.others}')
-        write_atomically(folder / 'thresholds.csv', ('\n'.join(lines) + '\n').encode())
+        fileio.put(('\n'.join(lines) + '\n').encode(), folder / 'thresholds.csv')
         if curves:
             picture = draw_threshold_curves(self._counts.thresholds, curves, self.threshold)
-            write_atomically(folder / 'pr_curves.png', picture)
+            fileio.put(picture, folder / 'pr_curves.png')
 
 
 def _percent(value: float) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine import fileio
 from mmengine.logging import print_log
 
-from ...engine.files import write_atomically
 from ..composite_windows import monthly_windows
 from ..errors import DataError
 from ..polygons.patches import encode_raster, open_raster, read_raster
@@ -168,7 +168,7 @@ def tiles_of(region: RegionBox, pixel: float, largest: int) -> list[RegionBox]:
 
 
 def _write(path: Path, content: bytes, grid: Grid, bands: int) -> None:
-    write_atomically(path, content)
+    fileio.put(content, path)
     if not is_complete(path, grid, bands):
         path.unlink(missing_ok=True)
         raise DataError(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from mmengine import fileio
 
-from ...engine.files import write_atomically
 from ..errors import DataError
 from ..scene.grid import Grid, Window
 
@@ -207,7 +207,7 @@ def cut_image(
             )
         rows, columns = Window(*place, *patch.shape).slices
         content = encode_raster(clean_pixels(values[:, rows, columns], limits, fill), patch, nodata, bands)
-        write_atomically(folder / mask.name, content)
+        fileio.put(content, folder / mask.name)
     return len(missing)
 
 
@@ -258,7 +258,7 @@ def cut_labels(path: Path, folder: Path, size: int = 64, grid: PatchGrid = 'whol
         rows, columns = window.slices
         part = codes[:, rows, columns]
         if part.any() and not target.exists():
-            write_atomically(target, encode_raster(part, whole.part(window), 0, ['classification']))
+            fileio.put(encode_raster(part, whole.part(window), 0, ['classification']), target)
             written += 1
     return written
 
