@@ -110,7 +110,8 @@ def scores_at(
     with torch.no_grad():
         for batch in loader:
             metric.process(batch, model.val_step(batch))
-    return metric.evaluate(len(loader.dataset))
+    # Without the table that `evaluate` prints, for there are many passes.
+    return metric.compute_metrics([])
 
 
 def curves_of(
