@@ -2,8 +2,8 @@
 """Two questions about CropMapping's network where the truth is known.
 
 `fusion`: what do Sentinel-1 and Sentinel-2 together bring over either alone, under clouds? For each seed a cloudy
-region is simulated in the layout of EUCROPMAP; three networks with heads of one width are trained on it: a stream for
-Sentinel-1, a stream for Sentinel-2, and both (each half as wide).
+region is simulated in the layout of EUCROPMAP; a stream for Sentinel-1, one for Sentinel-2, and both together are
+trained on it, as in the published network all of one width.
 
 `labels`: how much of the fields must be marked? For each seed and share, a region is simulated in the layout of ISRC,
 and the network is trained with each loss on marked fields, a crop at a time. Scored is the mIoU of the test patches, on
@@ -150,7 +150,7 @@ def _moments(samples: Sequence[dict], sensor: str) -> tuple[list[float], list[fl
 
 
 def build(settings: Settings, sensors: Sequence[str], head: dict[str, Any]) -> Any:
-    """A segmentor on one or both sensors, whose last map is equally wide."""
+    """A segmentor on one or both sensors, with streams of one width."""
     bands = dict(s1=2, s2=10)
     days = (15, 168)
     if len(sensors) == 1:
@@ -158,14 +158,18 @@ def build(settings: Settings, sensors: Sequence[str], head: dict[str, Any]) -> A
         backbone = dict(type='CollapsedUNet', in_channels=bands[sensor], width=settings.width, days=days, sensor=sensor)
     else:
         backbone = dict(
-            type='SiameseUNet3D', in_channels={s: bands[s] for s in sensors}, width=settings.width // 2, days=days
+            type='SiameseUNet3D',
+            in_channels={s: bands[s] for s in sensors},
+            width=settings.width,
+            days=days,
+            sensor_dropout=0.1,
         )
     model = MODELS.build(
         dict(
             type='TemporalEncoderDecoder',
             data_preprocessor=dict(type='SeriesDataPreprocessor', sensors={s: bands[s] for s in sensors}),
             backbone=backbone,
-            decode_head=dict(head, in_channels=settings.width),
+            decode_head=dict(head, in_channels=settings.width * len(sensors)),
         )
     )
     model.init_weights()

@@ -42,12 +42,13 @@ def test_runs_that_are_done_are_not_repeated(tmp_path: Path, monkeypatch: pytest
     assert '| S2 | 55.0 ± 5.0 | 50.0 ± 0.0 | 50.0 ± 0.0 | 2 | 2 |' in capsys.readouterr().out
 
 
-def test_all_three_networks_give_maps_of_one_width() -> None:
+def test_streams_of_all_three_networks_are_of_one_width() -> None:
     benchmark.init_default_scope('mmseg')
     settings = benchmark.Settings(width=8)
     for sensors in (('s1',), ('s2',), ('s1', 's2')):
         model = benchmark.build(settings, sensors, dict(type='MultiLabelHead', num_classes=4))
-        assert model.backbone.out_channels == (8,)
+        assert model.backbone.out_channels == (8 * len(sensors),)
+        assert model.decode_head.in_channels == 8 * len(sensors)
 
 
 def test_shares_of_crops_are_probabilities() -> None:

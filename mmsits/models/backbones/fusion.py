@@ -36,7 +36,8 @@ class FusionBackbone(BaseModule):
     - 'late': one backbone for each sensor; only their maps of the highest resolution are concatenated, as they are.
 
     A sensor that a sample lacks (no valid date) takes part with zeros: its backbone does not see the sample, so neither
-    its batch norms nor the answer depend on what stands there. Sensors of other resolutions are resized to the first.
+    its batch norms nor the answer depend on what stands there. (With synchronised batch norms each process needs a
+    sample of each sensor in every step.) Sensors of other resolutions are resized to the first.
 
     Args:
         backbones: sensor -> config of a backbone that reads one sensor (`sensor` is set here). With 'early', the
