@@ -27,7 +27,7 @@ from mmsits.datasets.download import (
     download_region,
     tiles_of,
 )
-from mmsits.datasets.download.composites import DEFAULT_MASK
+from mmsits.datasets.download.composites import DEFAULT_MASK, PUBLISHED_MASK
 from mmsits.datasets.errors import DataError
 from mmsits.datasets.polygons import RegionBox, cut_region, read_regions
 from mmsits.datasets.polygons.patches import cut_labels
@@ -53,7 +53,7 @@ def make_parser() -> argparse.ArgumentParser:
         nargs='+',
         type=int,
         default=DEFAULT_MASK,
-        help=f'codes left out (default: {mask}; published 8 9 11)',
+        help=f'scene classes left out (default: {mask})',
     )
     add('--crops', nargs='+', help='only these')
     add('--labels', help='raster of EUCROPMAP, path or address: its codes become the masks, without a folder by crop')
@@ -61,6 +61,11 @@ def make_parser() -> argparse.ArgumentParser:
     add('--largest', type=int, default=2560, help='pixels a side above which a region is tiled (default: %(default)s)')
     add('--attempts', type=int, default=5, help='per file (default: %(default)s)')
     add('--first-wait', type=float, default=2.0, help='seconds, doubled each time (default: %(default)s)')
+    add(
+        '--as-published',
+        action='store_true',
+        help='scene classes 8 9 11 alone are left out; patches are cut to -25 … 15, and 0 stands for what is missing',
+    )
     add('--traceback', action='store_true', help='show errors in full')
     return parser
 
@@ -87,10 +92,11 @@ def find_regions(options: argparse.Namespace) -> list[RegionBox]:
 def cut(region: RegionBox, options: argparse.Namespace) -> int:
     """Cut the region's images into patches; returns how many were written."""
     regions, patches = options.folder / 'regions', options.folder / 'patches'
+    cleaning = dict(limits=(-25.0, 15.0), fill=0.0) if options.as_published else {}
     if options.labels is None:
-        return cut_region(regions, patches, region.crop, region.uid)
+        return cut_region(regions, patches, region.crop, region.uid, **cleaning)
     cut_labels(regions / 'crop_map' / f'{region.uid}.tif', patches / 'crop_map')
-    return cut_region(regions, patches, '', region.uid)
+    return cut_region(regions, patches, '', region.uid, **cleaning)
 
 
 def main(options: argparse.Namespace) -> None:
@@ -99,7 +105,7 @@ def main(options: argparse.Namespace) -> None:
     catalogue = Catalogue(options.stac, options.sign)
     kinds = dict(
         s1=RadarComposites(options.s1_collection, options.s1_unit),
-        s2=OpticalComposites(options.s2_collection, options.scl_mask),
+        s2=OpticalComposites(options.s2_collection, PUBLISHED_MASK if options.as_published else options.scl_mask),
     )
     rules = DownloadOptions(
         options.folder / 'regions',
