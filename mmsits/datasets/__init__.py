@@ -7,6 +7,7 @@ from .class_counts import count_classes
 from .class_weights import class_weights
 from .collate import CollatedBatch, identity_collate
 from .contrastive import ContrastiveViews
+from .cropmapping import EuroCropMapDataset, ISRCDataset
 from .domain import DomainViews
 from .errors import DataError
 from .merged import MergedDataset
@@ -15,6 +16,7 @@ from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
 from .samplers import (
+    AnnotatedSampler,
     ClassBalancedSampler,
     ClassWeightedSampler,
     DrawIndex,
@@ -30,6 +32,7 @@ from .timematch import TimeMatchDataset
 from .us_crops import USCropsDataset
 
 __all__ = [
+    'AnnotatedSampler',
     'BrandenburgDataset',
     'ClassBalancedSampler',
     'ClassWeightedSampler',
@@ -38,6 +41,8 @@ __all__ = [
     'DataError',
     'DomainViews',
     'DrawIndex',
+    'EuroCropMapDataset',
+    'ISRCDataset',
     'MTLCCDataset',
     'MergedDataset',
     'MixtureSampler',

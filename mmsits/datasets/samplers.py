@@ -104,8 +104,42 @@ class SeriesSampler(Sampler):
         self._first = num_samples
 
     def __len__(self) -> int:
-        """Length of the dataset (one pass); the sampler itself never ends."""
+        """Draws of one pass; the sampler itself never ends."""
         return self.size
+
+
+@DATA_SAMPLERS.register_module()
+class AnnotatedSampler(SeriesSampler):
+    """Endless sampler for training on patches of which many hold no pixel of a crop: all that hold one, and a random
+    part of the others, new for every pass.
+
+    Args:
+        dataset: A dataset with `annotated`, whether each sample holds a pixel of a crop (`MonthlyCompositeDataset`).
+        empty_share: Share of the empty patches in each pass, 0 to 1; published is 0.
+        shuffle: Random order, or the dataset's own.
+        seed: Seed of the run. None takes one that all processes agree on.
+
+    Raises:
+        ValueError: If the dataset does not know, the share is out of range, or nothing is left to train on.
+    """
+
+    def __init__(self, dataset: Sized, empty_share: float = 0.0, shuffle: bool = True, seed: int | None = None) -> None:
+        super().__init__(dataset, shuffle, seed)
+        annotated = getattr(dataset, 'annotated', None)
+        if annotated is None:
+            raise ValueError(f'AnnotatedSampler needs a dataset with `annotated`, {type(dataset).__name__} has none.')
+        if not 0 <= empty_share <= 1:
+            raise ValueError(f'empty_share must lie from 0 to 1, got {empty_share}')
+        self.annotated, self.empty = np.flatnonzero(annotated), np.flatnonzero(~np.asarray(annotated))
+        self.taken = int(len(self.empty) * empty_share)
+        self.size = len(self.annotated) + self.taken
+        if self.size == 0:
+            raise ValueError(f'None of the {len(annotated)} patches holds a pixel of a crop: check masks and split.')
+
+    def _order(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, epoch])
+        chosen = np.concatenate([self.annotated, rng.choice(self.empty, self.taken, replace=False)])
+        return rng.permutation(chosen) if self.shuffle else np.sort(chosen)
 
 
 @DATA_SAMPLERS.register_module()

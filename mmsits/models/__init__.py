@@ -4,10 +4,13 @@ from .adaptation import ALDA, CDAN, DANN, JUMBOT, MMD, DomainAdaptor, FixMatch, 
 from .backbones import (
     STCLN,
     UTAE,
+    CollapsedUNet,
     ConvRecurrentBackbone,
     FPNConvLSTM,
+    FusionBackbone,
     PixelSetBackbone,
     PixelwiseBackbone,
+    SiameseUNet3D,
     SLGT2Net,
     STViT,
     TSViT,
@@ -15,8 +18,16 @@ from .backbones import (
     UNet3D,
 )
 from .data_preprocessors import SeriesDataPreprocessor
-from .decode_heads import ConvHead, EnsembleHead, MLPHead, STCLNHead, TSViTHead, UTAEHead
-from .losses import FocalMixtureLoss, SmoothedCrossEntropyLoss, SoftmaxFocalLoss
+from .decode_heads import ConvHead, EnsembleHead, MLPHead, MultiLabelHead, STCLNHead, TSViTHead, UTAEHead
+from .losses import (
+    BinaryFocalLoss,
+    FocalMixtureLoss,
+    MaskedBinaryLoss,
+    MaskedDiceLoss,
+    PositiveUnlabelledLoss,
+    SmoothedCrossEntropyLoss,
+    SoftmaxFocalLoss,
+)
 from .pretraining import MaskedSeriesModel, SeriesMask, SeriesMoCo
 from .segmentors import TemporalEncoderDecoder
 from .temporal_encoders import (
@@ -45,6 +56,8 @@ __all__ = [
     'STCLN',
     'TAE',
     'UTAE',
+    'BinaryFocalLoss',
+    'CollapsedUNet',
     'ConvHead',
     'ConvRecurrentBackbone',
     'DomainAdaptor',
@@ -53,10 +66,15 @@ __all__ = [
     'FPNConvLSTM',
     'FixMatch',
     'FocalMixtureLoss',
+    'FusionBackbone',
     'MLPHead',
+    'MaskedBinaryLoss',
+    'MaskedDiceLoss',
     'MaskedSeriesModel',
+    'MultiLabelHead',
     'PixelSetBackbone',
     'PixelwiseBackbone',
+    'PositiveUnlabelledLoss',
     'PostNormTransformer',
     'SITSMoCoLTAE',
     'SLGT2Net',
@@ -70,6 +88,7 @@ __all__ = [
     'SeriesMask',
     'SeriesMoCo',
     'SeriesTransformer',
+    'SiameseUNet3D',
     'SmoothedCrossEntropyLoss',
     'SoftmaxFocalLoss',
     'TSViT',

@@ -15,6 +15,13 @@ Series of single pixels in the layout of SITS-MoCo, of six sites in three years:
 
     python tools/dataset_converters/simulate.py data/simulated_pixels --layout us-crops --sites 6 --years 2019 2020 2021
 
+Monthly composites before the harvest with EUCROPMAP's codes, and with a tenth of the fields marked, a crop at a time:
+
+    python tools/dataset_converters/simulate.py data/simulated_eurocropmap --layout eurocropmap --patches 63 \
+        --patch-size 64
+    python tools/dataset_converters/simulate.py data/simulated_isrc --layout isrc --patches 63 --patch-size 64 \
+        --annotated-share 0.1 --seed 1
+
 See docs/simulator.md.
 """
 
@@ -35,6 +42,7 @@ from mmsits.datasets.simulator import (
     CLOUD_FILES,
     CROPS,
     DEFAULT_CLASSES,
+    ISRC_CLASSES,
     LAYOUTS,
     SENSORS,
     GeotiffOptions,
@@ -43,6 +51,7 @@ from mmsits.datasets.simulator import (
     SimulatedRegion,
     draw_season,
     is_finished,
+    season_of,
     simulate_region,
 )
 from mmsits.datasets.simulator.us_crops_layout import CLASSES as US_CROPS_CLASSES
@@ -56,8 +65,14 @@ LAYOUT_CLASSES = {'us-crops': US_CROPS_CLASSES}
 """Crops by layout, where nothing else is asked for."""
 LAYOUT_PATCHES = {'us-crops': 1}
 """Patches by layout, where nothing else is asked for: a region is as large as its patches."""
-LAYOUT_SENSORS = {'mts12': ('s1a',)}
+LAYOUT_SENSORS = {'mts12': ('s1a',), 'eurocropmap': ('s2', 's1a'), 'isrc': ('s2', 's1a')}
 """Sensors by layout, where nothing else is asked for; otherwise Sentinel-2."""
+
+
+BEFORE_HARVEST = ('eurocropmap', 'isrc')
+"""Layouts whose season follows from a harvest date."""
+LAYOUT_CLASSES = {'isrc': ISRC_CLASSES}
+"""Crops by layout, where nothing else is asked for."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -137,6 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
         default=options.partial_dates,
         help='share of the Sentinel-2 dates that see only a part of the scene (default: %(default)s)',
     )
+    add('--harvest-date', default='2018-08-01', help='with layouts eurocropmap and isrc (default: %(default)s)')
     add('--overwrite', action='store_true', help='replace a data set simulated with other options')
     return parser
 
@@ -155,13 +171,17 @@ def make_config(arguments: argparse.Namespace) -> RegionConfig:
     if arguments.layout == 'pastis' and not 1 <= arguments.folds <= arguments.patches:
         raise ValueError(f'--folds must be between 1 and --patches ({arguments.patches}), not {arguments.folds}.')
     season_start = FIRST_DAYS.get(arguments.layout, RegionConfig().season_start)
+    season_end = arguments.season_end
+    if arguments.layout in BEFORE_HARVEST:
+        season_start, last_day = season_of(arguments.harvest_date)
+        season_end = season_end or last_day
     rows = max(1, math.isqrt(arguments.patches))
     columns = math.ceil(arguments.patches / rows)
     return RegionConfig(
         height=rows * arguments.patch_size,
         width=columns * arguments.patch_size,
         season_start=arguments.season_start or season_start,
-        season_end=arguments.season_end,
+        season_end=season_end,
         seed=arguments.seed,
         classes=tuple(arguments.classes or LAYOUT_CLASSES.get(arguments.layout, DEFAULT_CLASSES)),
         proportions=None if arguments.proportions is None else tuple(arguments.proportions),
@@ -222,12 +242,15 @@ def make_sites(arguments: argparse.Namespace, first: RegionConfig) -> list[Regio
 
 def write(options: argparse.Namespace, regions: list[SimulatedRegion]) -> None:
     """Write the regions in the chosen layout."""
+    before_harvest = dict(patch_size=options.patch_size, patches=options.patches, harvest_date=options.harvest_date)
     of_layout: dict[str, dict[str, Any]] = {
         'pastis': dict(patch_size=options.patch_size, folds=options.folds, patches=options.patches),
         'mtlcc': dict(patch_size=options.patch_size, patches=options.patches, form=options.tile_form),
         'geotiff': dict(options=make_geotiff_options(options)),
         'mts12': dict(patch_size=options.patch_size, patches=options.patches, mat_version=options.mat_version),
         'us-crops': dict(pixels=options.pixels, unlabelled=options.unlabelled),
+        'eurocropmap': before_harvest,
+        'isrc': before_harvest,
     }
     LAYOUTS[options.layout](
         regions,
@@ -291,6 +314,7 @@ def main(arguments: list[str] | None = None) -> int:
         'pastis': f'{options.patches} patches',
         'mtlcc': f'{options.patches} tiles',
         'mts12': f'{options.patches} patches',
+        **dict.fromkeys(BEFORE_HARVEST, f'{options.patches} patches'),
         'timematch': f'{len(regions)} domains',
         'us-crops': f'{len(regions)} sites and years',
         'geotiff': f'a scene of {regions[0].config.height * options.repeat} x'

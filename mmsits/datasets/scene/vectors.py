@@ -204,13 +204,14 @@ def _refuse_or_repair(frame: GeoDataFrame, path: Path, repair: bool) -> GeoDataF
     # What a repair leaves of a polygon may be lines and points too, which have no area.
     frame = frame.assign(geometry=frame.geometry.make_valid())
     broken = frame.geometry.geom_type == 'GeometryCollection'
-    frame.loc[broken, 'geometry'] = [_areas_of(geometry) for geometry in frame.geometry[broken]]
+    frame.loc[broken, 'geometry'] = [areas_of(geometry) for geometry in frame.geometry[broken]]
     kept = ~(frame.geometry.is_empty | frame.geometry.isna())
     print_log(f'{path.name}: {message}: repaired, {(~kept).sum()} left out', 'current', logging.WARNING)
     return frame[kept].reset_index(drop=True)
 
 
-def _areas_of(collection: Any) -> Any:
+def areas_of(collection: Any) -> Any:
+    """The polygons of a geometry collection as one geometry; empty where it has none."""
     import shapely
 
     parts = [part for part in shapely.get_parts(collection) if part.geom_type in ('Polygon', 'MultiPolygon')]

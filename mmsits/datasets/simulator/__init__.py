@@ -4,6 +4,7 @@ See docs/simulator.md. It needs NumPy and SciPy only, the layout of GeoTIFFs ras
 and nothing else of mmsits.
 """
 
+from .composites_layout import ISRC_CLASSES, season_of, write_eurocropmap, write_isrc
 from .geotiff_layout import CLOUD_FILES, GeotiffOptions, write_geotiff
 from .layouts import ProgressPrinter, is_finished, write_pastis
 from .mtlcc_layout import write_mtlcc
@@ -26,7 +27,9 @@ from .us_crops_layout import write_us_crops
 from .weather import CLEAR, CLOUD_COVERED, SHADOW
 
 LAYOUTS = {
+    'eurocropmap': write_eurocropmap,
     'geotiff': write_geotiff,
+    'isrc': write_isrc,
     'mtlcc': write_mtlcc,
     'mts12': write_mts12,
     'pastis': write_pastis,
@@ -45,6 +48,7 @@ __all__ = [
     'CLOUD_FILES',
     'CROPS',
     'DEFAULT_CLASSES',
+    'ISRC_CLASSES',
     'LAYOUTS',
     'SENSORS',
     'SHADOW',
@@ -59,8 +63,11 @@ __all__ = [
     'draw_season',
     'is_finished',
     'multilook_speckle',
+    'season_of',
     'simulate_region',
+    'write_eurocropmap',
     'write_geotiff',
+    'write_isrc',
     'write_mtlcc',
     'write_mts12',
     'write_pastis',

@@ -1,5 +1,6 @@
 """Transforms of image series, one concern per file."""
 
+from .before_harvest import HideDaysBeforeHarvest
 from .clouds import DropCloudyDates
 from .formatting import PackSeriesInputs
 from .indices import AddSpectralIndices
@@ -11,6 +12,7 @@ from .radar import ConvertBackscatter, FilterSpeckle, SimulateSpeckle
 from .radiometric import DisturbDates, DropChannels, JitterValues, ReplaceBand, ScaleReflectance, SwapBands
 from .resampling import CompositeDates, InterpolateDates, interpolate_to_grid
 from .resizing import SeriesRandomResize
+from .rotation import SeriesRandomRotate
 from .spatial import (
     PadSeries,
     SeriesCenterCrop,
@@ -20,6 +22,7 @@ from .spatial import (
     SpatialTransform,
 )
 from .temporal import CropDays, DropDates, RollDates, SampleDates, SelectDate, ShiftDays, SwapDates, ThinDates
+from .unit_range import StretchToUnit
 from .whole_series import SeriesTransform
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     'DropDates',
     'FilterSpeckle',
     'HandleMissingValues',
+    'HideDaysBeforeHarvest',
     'InterpolateDates',
     'JitterValues',
     'LoadPASTISInstances',
@@ -51,11 +55,13 @@ __all__ = [
     'SeriesRandomCrop',
     'SeriesRandomFlip',
     'SeriesRandomResize',
+    'SeriesRandomRotate',
     'SeriesRandomRotate90',
     'SeriesTransform',
     'ShiftDays',
     'SimulateSpeckle',
     'SpatialTransform',
+    'StretchToUnit',
     'SwapBands',
     'SwapDates',
     'ThinDates',

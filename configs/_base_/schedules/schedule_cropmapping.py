@@ -1,0 +1,8 @@
+# Adam with a constant learning rate, as the remnants in the published fine-tuning script suggest for the pre-training.
+optimizer = dict(type='Adam', lr=1e-4)
+optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
+param_scheduler = None
+
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=11000, val_interval=1000)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')

@@ -1,0 +1,137 @@
+"""Scenes out of a SpatioTemporal Asset Catalog (STAC), an API or a static catalogue of files."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from ..errors import DataError
+
+_INSTALL = "Install it: pip install 'mmsits[download]'."
+
+
+class Scene(NamedTuple):
+    """One image of a catalogue.
+
+    Attributes:
+        name: of the item.
+        date: UTC.
+        footprint: shapely geometry, degrees.
+        assets: name -> address of the file.
+        properties: of the item.
+    """
+
+    name: str
+    date: datetime.date
+    footprint: Any
+    assets: Mapping[str, str]
+    properties: Mapping[str, Any]
+
+
+class Catalogue:
+    """Searches scenes by collection, place and date.
+
+    Args:
+        location: address of a STAC API, or address or path of a static catalogue (catalog.json).
+        sign: 'module:function' that turns an item into one whose addresses may be read, such as
+            'planetary_computer:sign'; None for open data.
+
+    Raises:
+        DataError: if pystac or pystac-client is not installed, the catalogue cannot be opened, or `sign` not found.
+    """
+
+    def __init__(self, location: str, sign: str | None = None) -> None:
+        self.location = str(location)
+        self._sign = None if sign is None else _find_function(sign)
+        self._api: Any = None
+        self._items: list[Any] = []
+        if self.location.startswith(('http://', 'https://')) and not self.location.endswith('.json'):
+            self._api = self._open_api()
+        else:
+            self._items = self._read_static()
+
+    def _open_api(self) -> Any:
+        client = _module('pystac_client', self.location)
+        try:
+            return client.Client.open(self.location)
+        # Network, JSON and STAC have errors of their own.
+        except Exception as error:
+            raise DataError(
+                f'the catalogue cannot be opened ({type(error).__name__}: {error})',
+                path=self.location,
+                hint='Check the address and the network.',
+            ) from error
+
+    def _read_static(self) -> list[Any]:
+        pystac = _module('pystac', self.location)
+        try:
+            return list(pystac.Catalog.from_file(self.location).get_items(recursive=True))
+        except Exception as error:
+            raise DataError(
+                f'the catalogue cannot be read ({type(error).__name__}: {error})',
+                path=self.location,
+                hint='Give the catalog.json of a static catalogue, or the address of an API.',
+            ) from error
+
+    def search(self, collection: str, place: Any, start: datetime.date, end: datetime.date) -> list[Scene]:
+        """Scenes of a collection that touch a place.
+
+        Args:
+            collection: its id.
+            place: shapely geometry, degrees.
+            start: first day.
+            end: day behind the last.
+
+        Returns:
+            The scenes in the order of date and name.
+        """
+        found = self._ask(collection, place, start, end) if self._api is not None else self._filter(collection)
+        scenes = [self._scene(item) for item in found]
+        kept = [scene for scene in scenes if start <= scene.date < end and scene.footprint.intersects(place)]
+        return sorted(kept, key=lambda scene: (scene.date, scene.name))
+
+    def _filter(self, collection: str) -> Iterable[Any]:
+        known = {item.collection_id for item in self._items}
+        if collection not in known:
+            raise DataError(
+                f'the catalogue has no collection {collection!r}, but {sorted(map(str, known))}',
+                path=self.location,
+                hint='Name another one.',
+            )
+        return (item for item in self._items if item.collection_id == collection)
+
+    def _ask(self, collection: str, place: Any, start: datetime.date, end: datetime.date) -> Iterable[Any]:
+        from shapely.geometry import mapping
+
+        last = end - datetime.timedelta(days=1)
+        search = self._api.search(
+            collections=[collection], intersects=mapping(place), datetime=f'{start.isoformat()}/{last.isoformat()}'
+        )
+        return search.items()
+
+    def _scene(self, item: Any) -> Scene:
+        from shapely.geometry import shape
+
+        item = item if self._sign is None else self._sign(item)
+        when = item.datetime or item.common_metadata.start_datetime
+        assets = {name: asset.get_absolute_href() or asset.href for name, asset in item.assets.items()}
+        return Scene(item.id, when.date(), shape(item.geometry), assets, item.properties)
+
+
+def _module(name: str, wanted_for: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DataError(f'{name} is needed and is not installed', path=wanted_for, hint=_INSTALL) from error
+
+
+def _find_function(text: str) -> Callable[[Any], Any]:
+    module, _, name = text.partition(':')
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(
+            f'no function {text!r} to sign with ({error})', hint="Give 'module:function' and install the module."
+        ) from error

@@ -1,0 +1,199 @@
+"""How well is each crop known so many days before its harvest?
+
+    python tools/analysis_tools/before_harvest.py CONFIG CHECKPOINT --days 0 30 60 90 120 --lag 16 --out curve
+
+Each time the test set is predicted from what was observed until then, and each crop is scored against all else.
+The harvest is that of the sample (`harvest_date`), or of a crop calendar by province:
+
+    … --calendar calendar.csv --start-year 1400 [--province Fars]
+
+Then each crop is cut at its own harvest. Written are before_harvest.csv, .json and .png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+from rich.console import Console
+from rich.table import Table
+
+import mmsits  # noqa: F401 (registers everything)
+from mmsits.apis import init_model
+from mmsits.datasets.crop_calendar import CropCalendar, read_calendar
+from mmsits.datasets.errors import DataError
+from mmsits.engine import ConfigError, load_config, prepare_config, trust_checkpoints
+from mmsits.engine.command_line import building, progress_bar, run_tool
+from mmsits.engine.files import write_atomically
+from mmsits.evaluation.one_versus_rest import OneVersusRestMetric, head_threshold
+from mmsits.visualization.threshold_curves import draw_before_harvest
+
+SCORES = ('F1', 'precision', 'recall', 'AP')
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add('config', help='config of the model; its test dataset is predicted')
+    add('checkpoint')
+    add('--out', type=Path, required=True, help='folder to write to')
+    add('--days', type=int, nargs='+', default=[0, 15, 30, 45, 60, 90, 120, 150], help='before the harvest')
+    add('--lag', type=int, default=0, help="days until an image is there; 16 for a month's composites (default: 0)")
+    add('--threshold', type=float, default=0.5, help='probability from which a crop counts as found')
+    add('--crops', nargs='+', help='only these')
+    add('--calendar', type=Path, help='crop calendar (.csv, .xlsx): harvest by crop and province')
+    add('--calendar-system', choices=['jalali', 'gregorian'], default='jalali', help='default: %(default)s')
+    add('--start-year', type=int, help='year in which the seasons of the calendar start')
+    add('--province', help='of all samples, where they do not name their own')
+    add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    add('--cfg-options', nargs='+', action=DictAction, default={})
+    add('--trust-checkpoint', action='store_true', help='open checkpoints that hold code: only if you trust them')
+    add('--traceback', action='store_true', help='show errors in full')
+    return parser
+
+
+def harvests_of(crop: str, calendar: CropCalendar, province: str | None) -> dict[str, str]:
+    """Harvest of a crop by province, of its earliest season there; '' for samples that name no province."""
+    seasons = calendar.seasons_of(crop)
+    provinces = {place for season in seasons for place in calendar.entries[season]}
+    found = {}
+    for place in provinces:
+        dates = [dates for season in seasons if (dates := calendar.season(season, place)) is not None]
+        if dates:
+            found[place] = min(entry.harvest_start for entry in dates).isoformat()
+    if not found:
+        raise DataError(
+            f'the calendar has no harvest of {crop}; its seasons are {calendar.seasons}',
+            path=calendar.path,
+            hint='Add it, or leave the crop out (--crops).',
+        )
+    if province is not None:
+        if province not in found:
+            raise DataError(
+                f'the calendar has no harvest of {crop} in {province}, but in {sorted(found)}',
+                path=calendar.path,
+                hint='Correct --province, or leave the crop out (--crops).',
+            )
+        found[''] = found[province]
+    return found
+
+
+def cut_config(cfg: Config, days: int, harvests: Mapping[str, str] | None, lag: int) -> dict[str, Any]:
+    """The test data loader, with what came later hidden in front of the packing."""
+    loader = copy.deepcopy(cfg.test_dataloader.to_dict())
+    pipeline = loader['dataset'].get('pipeline')
+    packing = [i for i, step in enumerate(pipeline or []) if step['type'] == 'PackSeriesInputs']
+    if not packing:
+        raise ConfigError('the test dataset of the config has no pipeline that ends with PackSeriesInputs')
+    step = dict(type='HideDaysBeforeHarvest', days=days, harvests=harvests, lag=lag)
+    pipeline.insert(packing[0], step)
+    return loader
+
+
+def scores_at(
+    model: Any, cfg: Config, days: int, harvests: Mapping[str, str] | None, options: argparse.Namespace
+) -> dict[str, float]:
+    """Scores of all crops from what was known so many days before the harvest."""
+    metric = OneVersusRestMetric(options.threshold, head_threshold=head_threshold(cfg.model))
+    loader = Runner.build_dataloader(cut_config(cfg, days, harvests, options.lag), seed=0)
+    metric.dataset_meta = loader.dataset.metainfo
+    with torch.no_grad():
+        for batch in loader:
+            metric.process(batch, model.val_step(batch))
+    # Without the table that `evaluate` prints, for there are many passes.
+    return metric.compute_metrics([])
+
+
+def curves_of(
+    model: Any, cfg: Config, crops: list[str], options: argparse.Namespace
+) -> dict[str, dict[str, list[float]]]:
+    """score -> crop -> its value at each of the days."""
+    calendar = None
+    if options.calendar is not None:
+        calendar = read_calendar(options.calendar, options.calendar_system, options.start_year)
+    # Crops with one harvest are scored in one pass.
+    groups: dict[str, list[str]] = {}
+    for crop in crops:
+        harvests = None if calendar is None else harvests_of(crop, calendar, options.province)
+        groups.setdefault(json.dumps(harvests, sort_keys=True), []).append(crop)
+    curves: dict[str, dict[str, list[float]]] = {score: {crop: [] for crop in crops} for score in SCORES}
+    with progress_bar('predictions') as progress:
+        steps = len(options.days) * len(groups)
+        for number, days in enumerate(options.days):
+            for index, (harvests, members) in enumerate(groups.items()):
+                found = scores_at(model, cfg, days, json.loads(harvests), options)
+                for score in SCORES:
+                    for crop in members:
+                        curves[score][crop].append(found[f'{score}/{crop}'])
+                progress(number * len(groups) + index + 1, steps)
+    return curves
+
+
+def write(folder: Path, curves: dict[str, dict[str, list[float]]], options: argparse.Namespace) -> None:
+    """before_harvest.csv, .json and .png."""
+    lines = ['crop,days,' + ','.join(SCORES)]
+    for crop in curves['F1']:
+        for index, days in enumerate(options.days):
+            cells = [curves[score][crop][index] for score in SCORES]
+            lines.append(f'{crop},{days},' + ','.join('' if np.isnan(cell) else f'{cell:.6f}' for cell in cells))
+    write_atomically(folder / 'before_harvest.csv', ('\n'.join(lines) + '\n').encode())
+    plain = {
+        score: {crop: [None if np.isnan(value) else value for value in values] for crop, values in by_crop.items()}
+        for score, by_crop in curves.items()
+    }
+    content = dict(days=options.days, lag=options.lag, threshold=options.threshold, **plain)
+    write_atomically(folder / 'before_harvest.json', json.dumps(content, indent=1, ensure_ascii=False).encode())
+    drawn = present(curves)
+    if drawn:
+        drawn['mean'] = np.nan_to_num(list(drawn.values())).mean(axis=0).tolist()
+        write_atomically(folder / 'before_harvest.png', draw_before_harvest(options.days, drawn))
+
+
+def present(curves: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+    """F1 of the crops that the test set has pixels of."""
+    return {crop: values for crop, values in curves['F1'].items() if not np.isnan(curves['recall'][crop]).any()}
+
+
+def table_of(curves: dict[str, list[float]], days: list[int]) -> Table:
+    """F1 for the terminal."""
+    table = Table('F1 %', *(f'{day} days' for day in days))
+    for crop, values in curves.items():
+        table.add_row(crop, *('-' if np.isnan(value) else f'{100 * value:.1f}' for value in values))
+    return table
+
+
+def main(options: argparse.Namespace) -> None:
+    """Run the command."""
+    trust_checkpoints(options.trust_checkpoint)
+    if options.province is not None and options.calendar is None:
+        raise ConfigError('--province goes with --calendar')
+    with building():
+        cfg = load_config(options.config, options.cfg_options)
+        prepare_config(cfg)
+        model = init_model(cfg, options.checkpoint, options.device)
+        dataset = Runner.build_dataloader(copy.deepcopy(cfg.test_dataloader), seed=0).dataset
+        dataset.full_init()
+    held = list(dataset.metainfo['classes'])
+    held = held[: len(held) - (head_threshold(cfg.model) is not None)]
+    unknown = [crop for crop in options.crops or [] if crop not in held]
+    if unknown:
+        raise ConfigError(f'--crops: there are no {unknown}, but {held}')
+    curves = curves_of(model, cfg, options.crops or held, options)
+    write(options.out, curves, options)
+    console = Console(highlight=False, width=max(Console().width, 120))
+    console.print(table_of(present(curves), options.days))
+    console.print(f'Written to {options.out}', markup=False)
+
+
+if __name__ == '__main__':
+    sys.exit(run_tool(main, make_parser().parse_args()))
