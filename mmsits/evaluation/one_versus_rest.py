@@ -22,8 +22,8 @@ from mmengine.logging import print_log
 from mmseg.registry import METRICS
 from torch import Tensor
 
-NOT_THIS_CROP = 128
-"""Label 128 + k: not crop k, and nothing else is known."""
+from mmsits.structures import binary_maps, crop_probabilities
+
 _STEPS = 100
 """Parts that the thresholds divide 0 to 1 into."""
 
@@ -145,11 +145,9 @@ def crop_truth(labels: Tensor, crops: int, unlabelled_is_other: bool = False) ->
     Returns:
         (N, K, H, W) int64: 1 it is, 0 it is not, 255 not known.
     """
-    classes = torch.arange(crops, device=labels.device)[:, None, None]
-    held = labels.long().unsqueeze(1)
-    truth = torch.full((len(labels), crops, *labels.shape[1:]), 0 if unlabelled_is_other else 255, device=labels.device)
-    truth[((held < NOT_THIS_CROP) | (held == NOT_THIS_CROP + classes)).expand_as(truth)] = 0
-    truth[(held == classes).expand_as(truth)] = 1
+    truth = binary_maps(labels.long(), crops)
+    if unlabelled_is_other:
+        truth[truth == 255] = 0
     return truth
 
 
@@ -163,8 +161,7 @@ def crop_probability(logits: Tensor, head_threshold: float | None = None) -> Ten
     """
     if head_threshold is None:
         return logits.float().softmax(1)
-    scores = logits.float()
-    return (scores[:, :-1] - scores[:, -1:] + math.log(head_threshold / (1 - head_threshold))).sigmoid()
+    return crop_probabilities(logits.float(), head_threshold)
 
 
 def head_threshold(model: Mapping[str, Any]) -> float | None:

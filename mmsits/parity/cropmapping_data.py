@@ -18,8 +18,7 @@ from mmsits.datasets.composite_windows import monthly_windows
 from mmsits.datasets.transforms import PackSeriesInputs, StretchToUnit
 from mmsits.datasets.transforms.rotation import rotate
 from mmsits.models.data_preprocessors import SeriesDataPreprocessor
-from mmsits.models.decode_heads.multi_label_head import binary_maps
-from mmsits.structures import ImageSeries
+from mmsits.structures import ImageSeries, binary_maps
 
 from .golden import Comparer, GoldenFile, register_check
 

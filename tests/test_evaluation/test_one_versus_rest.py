@@ -10,9 +10,8 @@ import torch
 from sklearn import metrics as sk
 
 from mmsits.evaluation import OneVersusRestMetric, ThresholdCounts, crop_probability, crop_truth
-from mmsits.models.decode_heads.multi_label_head import binary_maps
 from mmsits.parity.golden import GoldenFile
-from mmsits.structures import SampleMeta
+from mmsits.structures import SampleMeta, binary_maps
 
 GOLDEN = Path(__file__).parents[1] / 'data' / 'parity' / 'cropmapping_losses_metrics.npz'
 CLASSES = ('pea', 'maize', 'other')

@@ -3,7 +3,7 @@
 from .conv_head import ConvHead
 from .ensemble_head import EnsembleHead
 from .mlp_head import MLPHead
-from .multi_label_head import MultiLabelHead, crop_probabilities
+from .multi_label_head import MultiLabelHead
 from .stcln_head import STCLNHead
 from .tsvit_head import TSViTHead
 from .utae_head import UTAEHead
@@ -16,5 +16,4 @@ __all__ = [
     'STCLNHead',
     'TSViTHead',
     'UTAEHead',
-    'crop_probabilities',
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,8 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmsits.structures import NOT_THIS_CROP
+from mmsits.structures import NOT_THIS_CROP, binary_maps, crop_probabilities
+from mmsits.structures.labels import logit
 
 
 @MODELS.register_module()
@@ -115,44 +115,6 @@ class MultiLabelHead(BaseDecodeHead):
     def probabilities(self, scores: Tensor) -> Tensor:
         """Scores (N, K + 1, H, W) of this head, averaged or not -> probabilities (N, K, H, W)."""
         return crop_probabilities(scores, self.decision_threshold)
-
-
-def crop_probabilities(scores: Tensor, threshold: float) -> Tensor:
-    """Probability of each crop from the scores of a `MultiLabelHead`.
-
-    Args:
-        scores: (N, K + 1, ...), the last one for 'none of them'; a number added to all scores of a pixel, as logarithms
-            of softmax probabilities have it, does not matter.
-        threshold: of the head.
-
-    Returns:
-        (N, K, ...) from 0 to 1, independent of each other.
-    """
-    return (scores[:, :-1] - scores[:, -1:] + logit(threshold)).sigmoid()
-
-
-def binary_maps(labels: Tensor, crops: int, ignore_index: int = 255) -> Tensor:
-    """A map for each crop: 1 where it grows, 0 where not, `ignore_index` where nobody knows.
-
-    Args:
-        labels: (N, H, W) int64, 0 … K - 1 the crops, K none of them, 128 + k not crop k (of the others nobody knows),
-            `ignore_index`.
-        crops: K.
-        ignore_index: label of unknown pixels.
-
-    Returns:
-        (N, K, H, W) int64.
-    """
-    classes = torch.arange(crops, device=labels.device)[:, None, None]
-    held = labels.unsqueeze(1)
-    maps = (held == classes).long()
-    one_known = (held >= NOT_THIS_CROP) & (held != ignore_index)
-    return maps.masked_fill((held == ignore_index) | (one_known & (held != NOT_THIS_CROP + classes)), ignore_index)
-
-
-def logit(probability: float) -> float:
-    """The number whose sigmoid is the probability."""
-    return math.log(probability / (1 - probability))
 
 
 def _convolution(in_channels: int, out_channels: int) -> nn.Sequential:

@@ -7,9 +7,8 @@ import torch
 from mmengine.structures import PixelData
 
 from mmsits.models import MultiLabelHead
-from mmsits.models.decode_heads import crop_probabilities
-from mmsits.models.decode_heads.multi_label_head import binary_maps
 from mmsits.models.segmentors.temporal_encoder_decoder import _Labels
+from mmsits.structures import binary_maps, crop_probabilities
 
 
 def head(**options: object) -> MultiLabelHead:
