@@ -24,7 +24,7 @@ S1_DAYS = ('20180405', '20180505', '20180604')
 
 def area(row: float, column: float, height: float, width: float) -> Any:
     """A rectangle on the map from pixel coordinates."""
-    (left, top), (right, bottom) = (GRID.transform * place for place in ((column, row), (column + width, row + height)))
+    (left, top), (right, bottom) = (GRID.transform @ place for place in ((column, row), (column + width, row + height)))
     return box(left, bottom, right, top)
 
 

@@ -80,7 +80,7 @@ def test_no_field_is_labelled_in_two_splits(tmp_path: Path) -> None:
             import rasterio
 
             with rasterio.open(part.get_data_info(index)['label_path']) as file:
-                column, row = ~file.transform * (650_000.0, 6_860_000.0)
+                column, row = ~file.transform @ (650_000.0, 6_860_000.0)
                 top, left = round(-row), round(-column)
                 known = file.read(1) > 0
             ids = region.parcel_ids[top : top + 16, left : left + 16]
