@@ -152,6 +152,10 @@ def test_another_number_of_dates_is_taken_with_the_positions_right(tmp_path):
     dates = [f'2019-{month:02d}-03' for month in range(2, 9)]
     days = slovenia(root, dates=dates)[0]['inputs']['s1'].days.numpy()
     assert [str(day) for day in days.astype('datetime64[D]')] == dates
+    # Days count from the season that the dates lie in, not from that of the published ones.
+    earlier = [date.replace('2019', '2017') for date in dates]
+    sample = slovenia(root, dates=earlier)[0]
+    assert str(np.datetime64(sample['metas']['season_start'], 'D')) == '2017-01-01'
     assert '12 dates are given, 7 images' in str(error_of(root, dates=[f'2019-{m:02d}-03' for m in range(1, 13)]))
 
 
