@@ -1,6 +1,7 @@
 """MTS12 and Brandenburg from MATLAB files of both versions: the same samples, read in parts, bad files named."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import h5py
@@ -168,6 +169,9 @@ def test_brandenburg_takes_files_by_their_position_in_the_sorted_folder(tmp_path
     assert dataset.metainfo['bands'] == dict(s1=('VH', 'VV'))
     assert all(code.listed for code in dataset.class_codes().values())
     assert len(BrandenburgDataset(str(root), split='test', pipeline=[])) == 2
+    shutil.rmtree(root / 'test_label')
+    unlabelled = BrandenburgDataset(str(root), split='test', with_labels=False, pipeline=[PackSeriesInputs()])
+    assert 'targets' not in unlabelled[1]
 
 
 # Bad input
