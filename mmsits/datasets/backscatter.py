@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,17 +15,23 @@ Unit = Literal['decibel', 'linear']
 STRETCHED = 'dB stretched to 0..255'
 """Unit of MTS12: decibels brought to 0..255 by limits that its makers do not name."""
 
+_DECIBEL = frozenset({'db', 'decibel', 'decibels'})
+_QUANTITIES = frozenset(
+    {'sigma', 'sigma0', 'gamma', 'gamma0', 'beta', 'beta0', 'naught', 'nought', 'backscatter', 'of', 'in'}
+)
+
 
 def unit_kind(unit: str) -> Unit | None:
     """Whether a unit is of decibels or of powers; None for any other, stretched decibels included.
 
     Args:
-        unit: as a dataset says it: 'dB', 'linear', 'gamma0 linear', 'sigma0 power', …
+        unit: as a dataset says it: 'dB', 'linear', 'gamma0 linear', 'sigma0 power', 'sigma0 [dB]', …
     """
-    words = unit.lower()
-    if words in ('db', 'decibel', 'decibels') or words.endswith(' db'):
-        return 'decibel'
-    if words != STRETCHED.lower() and any(word in words for word in ('linear', 'power', 'sigma', 'gamma', 'beta')):
+    words = [word for word in re.split(r'[^a-z0-9.]+', unit.lower()) if word]
+    if not _DECIBEL.isdisjoint(words):
+        # 'dB x 100' and 'dB stretched to 0..255' are no decibels.
+        return 'decibel' if words[-1] in _DECIBEL or _DECIBEL.union(_QUANTITIES).issuperset(words) else None
+    if any(word in unit.lower() for word in ('linear', 'power', 'sigma', 'gamma', 'beta')):
         return 'linear'
     return None
 

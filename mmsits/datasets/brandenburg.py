@@ -101,6 +101,8 @@ class BrandenburgDataset(MatSeriesDataset):
         """See :class:`MatSeriesDataset`."""
         part = 'test' if self.split == 'test' else 'trainval'
         images = _sorted_files(root / f'{part}_vhvv')
+        if not self.with_labels:
+            return [self._entry(images[i], None) for i in self._positions(root, len(images))]
         labels = _sorted_files(root / f'{part}_label')
         if len(images) != len(labels):
             raise DataError(
@@ -129,8 +131,8 @@ class BrandenburgDataset(MatSeriesDataset):
             )
         return positions
 
-    def _entry(self, image: Path, label: Path) -> dict:
-        if image.name[-COMPARED:] != label.name[-COMPARED:]:
+    def _entry(self, image: Path, label: Path | None) -> dict:
+        if label is not None and image.name[-COMPARED:] != label.name[-COMPARED:]:
             raise DataError(
                 f'images {image.name} and labels {label.name} stand at the same place of their sorted folders, but '
                 'their names do not end alike',
@@ -138,7 +140,9 @@ class BrandenburgDataset(MatSeriesDataset):
                 sample_id=image.stem,
                 hint='A file is missing or spare in one of the folders.',
             )
-        return dict(sample_id=image.stem, image_paths={'s1': str(image)}, label_path=str(label))
+        return dict(
+            sample_id=image.stem, image_paths={'s1': str(image)}, label_path=None if label is None else str(label)
+        )
 
 
 def _sorted_files(folder: Path) -> list[Path]:

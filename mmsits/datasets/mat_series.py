@@ -84,7 +84,8 @@ class MatSeriesDataset(SeriesDataset):
 
     def load_data_list(self) -> list[dict]:
         """Files of each sample, as `list_files` finds them, with the season start."""
-        start = resolve_season_start(self.season_start, self.days_of(self.PUBLISHED_DATES))
+        days = self.days_of(self.PUBLISHED_DATES) if self.dates is None else self.dates
+        start = resolve_season_start(self.season_start, days)
         return [dict(entry, season_start=start) for entry in self.list_files(self._root())]
 
     def list_files(self, root: Path) -> list[dict]:

@@ -89,12 +89,17 @@ def read_us_crops(root: str | Path, year: int, split: str, array: str | None = N
         DataError: if files are missing, damaged or contradict each other, or series are empty, unordered or not finite.
         ValueError: if the split is unknown.
     """
+    packed = Path(root) / str(year) / 'packed' / f'{split}.npz'
+    if array is None and packed.is_file():
+        return read_packed(packed)
+    return read_published(root, year, split, array)
+
+
+def read_published(root: str | Path, year: int, split: str, array: str | None = None) -> USCropsSeries:
+    """Read a split as the authors wrote it, packed or not; see `read_us_crops`."""
     if split not in SPLITS:
         raise ValueError(f'split={split!r}: expected one of {sorted(SPLITS)}')
     folder = Path(root) / str(year)
-    packed = folder / 'packed' / f'{split}.npz'
-    if array is None and packed.is_file():
-        return read_packed(packed)
     rows = [] if split == 'unlabelled' else _read_list(folder / f'{split}.csv')
     path = _find_array(folder, split, array)
     if path is not None:

@@ -1,6 +1,7 @@
 """MTS12 and Brandenburg from MATLAB files of both versions: the same samples, read in parts, bad files named."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import h5py
@@ -152,6 +153,10 @@ def test_another_number_of_dates_is_taken_with_the_positions_right(tmp_path):
     dates = [f'2019-{month:02d}-03' for month in range(2, 9)]
     days = slovenia(root, dates=dates)[0]['inputs']['s1'].days.numpy()
     assert [str(day) for day in days.astype('datetime64[D]')] == dates
+    # Days count from the season that the dates lie in, not from that of the published ones.
+    earlier = [date.replace('2019', '2017') for date in dates]
+    sample = slovenia(root, dates=earlier)[0]
+    assert str(np.datetime64(sample['metas']['season_start'], 'D')) == '2017-01-01'
     assert '12 dates are given, 7 images' in str(error_of(root, dates=[f'2019-{m:02d}-03' for m in range(1, 13)]))
 
 
@@ -164,6 +169,9 @@ def test_brandenburg_takes_files_by_their_position_in_the_sorted_folder(tmp_path
     assert dataset.metainfo['bands'] == dict(s1=('VH', 'VV'))
     assert all(code.listed for code in dataset.class_codes().values())
     assert len(BrandenburgDataset(str(root), split='test', pipeline=[])) == 2
+    shutil.rmtree(root / 'test_label')
+    unlabelled = BrandenburgDataset(str(root), split='test', with_labels=False, pipeline=[PackSeriesInputs()])
+    assert 'targets' not in unlabelled[1]
 
 
 # Bad input

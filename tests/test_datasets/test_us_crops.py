@@ -245,6 +245,11 @@ def test_the_tool_packs_all_splits_that_are_there(tmp_path: Path, monkeypatch: p
     for path in (root / '2019' / 'npy').iterdir():
         path.unlink()
     assert len(USCropsDataset(str(root))) == 7
+    # Where the authors' files are gone, what was packed of them is not given up for nothing.
+    monkeypatch.setattr(sys, 'argv', ['us_crops.py', str(root), '--overwrite'])
+    with pytest.raises(DataError):
+        tool['main'](tool['parse_arguments']())
+    assert len(USCropsDataset(str(root))) == 7
     (root / '2019' / 'packed' / 'train.npz').write_bytes(b'no zip')
     with pytest.raises(DataError, match='not a readable packed split'):
         USCropsDataset(str(root))

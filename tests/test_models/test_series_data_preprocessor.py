@@ -157,3 +157,6 @@ def test_training_on_a_series_that_was_never_observed_is_refused(preprocessor):
     with pytest.raises(ValueError, match="'under cloud' has no valid observation"):
         preprocessor(data, training=True)
     assert not preprocessor(data)['inputs']['s2'].valid[1].any()
+    # Where there is no label either, as in a crop beyond the edge of the images, nothing is lost.
+    data['targets'][1][:] = 255
+    assert (preprocessor(data, training=True)['targets'][1] == 255).all()

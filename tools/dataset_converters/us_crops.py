@@ -18,7 +18,7 @@ from rich.progress import track
 
 import mmsits  # noqa: F401 (silences what its dependencies print)
 from mmsits.datasets.errors import DataError
-from mmsits.datasets.us_crops import SPLITS, pack_us_crops, read_us_crops
+from mmsits.datasets.us_crops import SPLITS, pack_us_crops, read_published
 from mmsits.engine import write_atomically
 from mmsits.engine.command_line import run_tool
 
@@ -55,8 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
         if path.exists() and not arguments.overwrite:
             console.print(f'{path} is there')
             continue
-        path.unlink(missing_ok=True)
-        series = read_us_crops(arguments.data_root, year, split)
+        # A packed file that is there stays until the new one is complete: the authors' files may be gone.
+        series = read_published(arguments.data_root, year, split)
         write_atomically(path, pack_us_crops(series))
         console.print(f'{path}: {len(series.ids)} series, {len(series.values)} dates')
 

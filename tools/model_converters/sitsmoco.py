@@ -13,12 +13,14 @@ do not depend on padding.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 import torch
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine import CheckpointError, read_published_weights, trust_checkpoints
+from mmsits.engine.files import write_atomically
 from mmsits.models.converters import convert_sitsmoco, sitsmoco_options
 
 
@@ -29,14 +31,22 @@ def main() -> int:
     parser.add_argument(
         '--transformer', action='store_true', help='of the Transformer, which has the same weights as STNet'
     )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read files that hold Python objects, which may run code: only from people you trust',
+    )
     args = parser.parse_args()
+    trust_checkpoints(args.trust_checkpoint)
     try:
         published = read_published_weights(args.source)
         converted = convert_sitsmoco(published, stnet=not args.transformer)
     except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    torch.save({'state_dict': converted}, args.target)
+    content = io.BytesIO()
+    torch.save({'state_dict': converted}, content)
+    write_atomically(args.target, content.getvalue())
     print(f'{len(converted)} entries written to {args.target}, for a model with')
     for part, config in sitsmoco_options(published, stnet=not args.transformer).items():
         print(f'{part}={_as_config(config)}')

@@ -11,12 +11,14 @@ Takes `model.pt` of any of its networks: pixel-set encoder with L-TAE (pseltae),
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 import torch
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine import CheckpointError, read_published_weights, trust_checkpoints
+from mmsits.engine.files import write_atomically
 from mmsits.models.converters import convert_timematch, timematch_options
 
 
@@ -24,14 +26,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path, help='published checkpoint')
     parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read files that hold Python objects, which may run code: only from people you trust',
+    )
     args = parser.parse_args()
+    trust_checkpoints(args.trust_checkpoint)
     try:
         published = read_published_weights(args.source)
         converted = convert_timematch(published)
     except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    torch.save({'state_dict': converted}, args.target)
+    content = io.BytesIO()
+    torch.save({'state_dict': converted}, content)
+    write_atomically(args.target, content.getvalue())
     print(f'{len(converted)} entries written to {args.target}, for a model with')
     for part, config in timematch_options(published).items():
         print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')

@@ -11,12 +11,14 @@ batches.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 
 import torch
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine import CheckpointError, read_published_weights, trust_checkpoints
+from mmsits.engine.files import write_atomically
 from mmsits.models.converters import convert_utae, utae_options
 
 
@@ -24,14 +26,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path, help='published checkpoint')
     parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read files that hold Python objects, which may run code: only from people you trust',
+    )
     args = parser.parse_args()
+    trust_checkpoints(args.trust_checkpoint)
     try:
         published = read_published_weights(args.source)
         converted = convert_utae(published)
     except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    torch.save({'state_dict': converted}, args.target)
+    content = io.BytesIO()
+    torch.save({'state_dict': converted}, content)
+    write_atomically(args.target, content.getvalue())
     print(f'{len(converted)} entries written to {args.target}, for a model with')
     for part, config in utae_options(published).items():
         if any(key.startswith(f'{part}.') for key in converted):

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmseg.registry import TRANSFORMS
 
+from mmsits.datasets.backscatter import unit_kind
 from mmsits.datasets.transforms.whole_series import SeriesContext, SeriesTransform, with_bands
 from mmsits.structures import ImageSeries
 
@@ -114,9 +115,10 @@ def _choose(name: str, unit: str) -> tuple[_Index, Callable[[np.ndarray], np.nda
         return OPTICAL[name], lambda values: values.astype(np.float32) * scale
     if name not in RADAR:
         raise ValueError(f'no index {name!r} is known; there are {[*OPTICAL, *RADAR]}')
-    decibels = unit.lower() in ('db', 'decibel', 'decibels')
-    if not decibels and not any(word in unit.lower() for word in ('linear', 'power', 'sigma', 'gamma')):
+    kind = unit_kind(unit)
+    if kind is None:
         raise ValueError(f"{name}: the unit {unit!r} does not tell whether values are decibels; give 'dB' or 'linear'")
+    decibels = kind == 'decibel'
     if name == 'cross_ratio':
         return (_DECIBEL_RATIO if decibels else _CROSS_RATIO), lambda values: values.astype(np.float32)
     if not decibels:

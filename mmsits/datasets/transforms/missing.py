@@ -9,6 +9,7 @@ from mmseg.registry import TRANSFORMS
 
 from mmsits.datasets.transforms.common import SensorNames
 from mmsits.datasets.transforms.resampling import interpolate_series
+from mmsits.datasets.transforms.spatial import reference_size, resolution_ratios
 from mmsits.datasets.transforms.whole_series import SeriesContext, SeriesTransform, cast_like, with_bands
 from mmsits.structures import ImageSeries
 
@@ -93,9 +94,10 @@ class MaskNoData(SeriesTransform):
     """Take pixels for not observed where all bands of a date have the number that stands for nothing.
 
     For files that say it by a number only, such as the 0 beyond the edge of a radar image. What is not valid has no
-    part in the normalisation, and networks do not see it.
+    part in the normalisation, and networks do not see it. Labels of pixels that no sensor saw on any date are ignored
+    from then on, so that a crop beyond the edge teaches nothing rather than end the training.
 
-    Required keys: inputs, sensors_info. Changed keys: inputs.
+    Required keys: inputs, sensors_info. Changed keys: inputs, targets.
 
     Args:
         value: the number, in the unit of the file.
@@ -106,6 +108,14 @@ class MaskNoData(SeriesTransform):
         self.value = value
         self.sensors = sensors
 
+    def transform(self, results: dict) -> dict:
+        """Mask one sample, and its labels where nothing is left."""
+        results = super().transform(results)
+        # The one label of a parcel is that of all its pixels.
+        if 'targets' in results and results['targets'].shape[-2:] != (1, 1):
+            results['targets'] = np.where(_ever_seen(results), results['targets'], results['targets'].dtype.type(255))
+        return results
+
     def change(self, series: ImageSeries, about: SeriesContext) -> ImageSeries:
         """Mask; see the class."""
         empty = (series.values == self.value).all(axis=2)
@@ -113,6 +123,16 @@ class MaskNoData(SeriesTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(value={self.value}, sensors={self.sensors})'
+
+
+def _ever_seen(results: dict) -> np.ndarray:
+    """Pixels of the sample's finest grid that any sensor saw on any date, (H,W) bool."""
+    seen = np.zeros(reference_size(results), bool)
+    for sensor, ratio in resolution_ratios(results).items():
+        series = results['inputs'][sensor]
+        of_sensor = np.broadcast_to(series.valid.any(axis=0), series.values.shape[-2:])
+        seen |= of_sensor.repeat(ratio, axis=0).repeat(ratio, axis=1)
+    return seen
 
 
 def _real_dates(series: ImageSeries) -> np.ndarray:

@@ -38,7 +38,8 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
 
     Raises:
         ValueError: If statistics and number of bands do not agree, a standard deviation is not positive, a batch has
-            another number of bands than the model, statistics are missing, or a series to train on has no valid date.
+            another number of bands than the model, statistics are missing, or a series to train on has no valid date
+            though it has a label, or there are no labels.
     """
 
     def __init__(
@@ -184,8 +185,10 @@ class SeriesDataPreprocessor(BaseDataPreprocessor):
             valid.flatten(1).any(1).tolist() if isinstance(valid, torch.Tensor) else [bool(one.any()) for one in valid]
             for valid in (series.valid for series in data['inputs'].values())
         ]
-        for meta, of_sensors in zip(data['metas'], zip(*seen, strict=True), strict=True):
-            if not any(of_sensors):
+        targets = data.get('targets')
+        for row, (meta, of_sensors) in enumerate(zip(data['metas'], zip(*seen, strict=True), strict=True)):
+            # A crop beyond the edge of the images, all of whose labels are ignored, does no harm.
+            if not any(of_sensors) and (targets is None or bool((targets[row] != 255).any())):
                 raise ValueError(
                     f'Sample {meta.get("sample_id")!r} has no valid observation on any date of any sensor, so nothing '
                     'can be learned from it. Remove it, or widen the window of days or the cloud threshold.'

@@ -47,7 +47,7 @@ class SeriesMoCo(BaseModel):
         temperature: that the similarities are divided by.
         mlp: a projector of two layers (v2) instead of one (v1).
         feature_index: which of the backbone's maps, 0 for the highest resolution.
-        shuffle: keys on shuffled batches, in distributed training.
+        shuffle: keys on shuffled batches, in distributed training; not in evaluation.
         follow_in_evaluation: let key weights and queue go on in evaluation mode as well, as published.
         data_preprocessor: config of `SeriesDataPreprocessor`.
         init_cfg: mmengine's initialisation config.
@@ -200,7 +200,8 @@ class SeriesMoCo(BaseModel):
         self.queue_pointer.copy_((self.queue_pointer + len(keys)) % size)
 
     def _encode_keys(self, key: Inputs) -> Tensor:
-        if get_world_size() == 1 or not self.shuffle:
+        # In evaluation batch norms look at no other sample, and processes may have batches of different sizes.
+        if get_world_size() == 1 or not self.shuffle or not self.training:
             return self._project(self.key_projector, average_features(self.key_backbone, key, self.feature_index))
         together = gather_inputs(key)
         count = len(next(iter(together.values())).days)

@@ -49,7 +49,11 @@ def test_radar_ratios_in_decibels_and_linear_agree() -> None:
     linear, db = dict(bands=('VV', 'VH'), unit='linear'), dict(bands=('VV', 'VH'), unit='dB')
     ratio = spectral_index('cross_ratio', power, linear)
     np.testing.assert_allclose(spectral_index('cross_ratio', decibels, db), 10 * np.log10(ratio), rtol=1e-5)
-    for values, info in ((power, linear), (decibels, db)):
+    sigma = dict(db, unit='sigma0 [dB]')
+    np.testing.assert_array_equal(
+        spectral_index('cross_ratio', decibels, sigma), spectral_index('cross_ratio', decibels, db)
+    )
+    for values, info in ((power, linear), (decibels, db), (decibels, sigma)):
         np.testing.assert_allclose(spectral_index('radar_RVI', values, info), 0.08 / 0.12, rtol=1e-5)
 
 

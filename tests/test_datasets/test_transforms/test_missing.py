@@ -130,3 +130,25 @@ def test_a_number_for_nothing_counts_where_all_bands_have_it() -> None:
     # A series without gaps keeps its compact mask.
     compact = series._replace(values=np.abs(series.values) + 1, valid=np.ones((len(series.days), 1, 1), bool))
     assert _out(MaskNoData(), compact).valid.shape == (len(series.days), 1, 1)
+
+
+def test_labels_where_no_sensor_saw_anything_are_ignored() -> None:
+    fine, coarse = np.ones((3, 2, 4, 6), np.uint8), np.ones((2, 1, 2, 3), np.uint8)
+    fine[:, :, :, 3:] = 0
+    fine[0, :, 0, 0] = 0  # another date saw it
+    coarse[:, :, 0, 2] = 0
+    coarse[:, :, 1, 1] = 0
+    sample = dict(
+        inputs={
+            name: ImageSeries(values, np.arange(len(values), dtype=np.int32), np.ones((len(values), 1, 1), bool))
+            for name, values in dict(s1=fine, s2=coarse).items()
+        },
+        targets=np.ones((4, 6), np.uint8),
+        sensors_info=dict(s1=dict(bands=('VV', 'VH'), unit='dB'), s2=dict(bands=('B11',), unit='')),
+    )
+    found = MaskNoData()(sample)['targets']
+    assert found.dtype == np.uint8
+    expected = np.ones((4, 6))
+    expected[:2, 4:] = 255
+    expected[2:, 3] = 255
+    np.testing.assert_array_equal(found, expected)

@@ -38,6 +38,9 @@ def values(held) -> torch.Tensor:
     [
         ('dB', 'decibel'),
         ('sigma0 dB', 'decibel'),
+        ('gamma0 [dB]', 'decibel'),
+        ('dB of sigma0', 'decibel'),
+        ('dB x 100', None),
         ('linear', 'linear'),
         ('gamma0 linear', 'linear'),
         ('dB stretched to 0..255', None),

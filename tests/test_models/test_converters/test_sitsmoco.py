@@ -1,5 +1,8 @@
 """Published weights of SITS-MoCo under our names."""
 
+import argparse
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,10 +10,12 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor
 
+from mmsits.engine.checkpoint import trusting
 from mmsits.models.converters import convert_sitsmoco, rename_sitsmoco_key, sitsmoco_options
 from mmsits.parity import GoldenFile
 
 FOLDER = Path(__file__).parents[2] / 'data' / 'parity'
+TOOL = Path(__file__).parents[3] / 'tools' / 'model_converters' / 'sitsmoco.py'
 
 
 def weights(name: str) -> dict[str, Tensor]:
@@ -47,6 +52,25 @@ def test_a_missing_an_unknown_and_a_misshapen_weight_are_named() -> None:
 def test_weights_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match=r'not the weights of a published SITS-MoCo network.*conv\.weight'):
         convert_sitsmoco({'conv.weight': torch.zeros(1)})
+
+
+def test_the_tool_reads_files_with_objects_from_people_that_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    # What the authors keep beside the weights may be more than tensors and numbers.
+    torch.save(
+        dict(model_state=weights('tempcnn'), arguments=argparse.Namespace(seed=111)), tmp_path / 'model_best.pth'
+    )
+    target = tmp_path / 'new' / 'tempcnn.pth'
+    command = [str(TOOL), str(tmp_path / 'model_best.pth'), str(target)]
+    tool = runpy.run_path(str(TOOL))
+    with trusting(False):
+        monkeypatch.setattr(sys, 'argv', command)
+        assert tool['main']() == 1
+        assert '--trust-checkpoint' in capsys.readouterr().err
+        monkeypatch.setattr(sys, 'argv', [*command, '--trust-checkpoint'])
+        assert tool['main']() == 0
+    assert torch.load(target)['state_dict'].keys() == convert_sitsmoco(weights('tempcnn')).keys()
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,9 @@ def run_in_two_processes(rank: int, folder: str) -> None:
         joined = gather_inputs(key)['s2']
         torch.manual_seed(rank)  # processes need not have the same random numbers
         logits = moco.contrast(query, key)
+        # Processes evaluate whatever is left for them, each by itself.
+        rest = {'s2': ImageSeries(*(part[: 2 + rank] for part in key['s2']))}
+        assert moco.eval().contrast(rest, rest).shape == (2 + rank, 13)
         result = dict(logits=logits.detach(), queue=moco.queue, keys=moco.latest[1], pointer=moco.queue_pointer)
         torch.save(dict(result, joined=tuple(joined)), f'{folder}/{rank}.pt')
     finally:
