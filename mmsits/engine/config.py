@@ -145,7 +145,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     """
     if not Path(path).is_file():
         raise ConfigError(f'there is no config {path}')
-    cfg = Config.fromfile(str(path))
+    cfg = _without_formatting(Config.fromfile(str(path)))
     options = dict(options or {})
     cfg.merge_from_dict(options)
     check_keys(cfg)
@@ -153,6 +153,21 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     # What the command line says of a single dataset stands above what it says of all.
     cfg.merge_from_dict({key: value for key, value in options.items() if key.rpartition('.')[2] in HANDED_ON})
     return cfg
+
+
+def _without_formatting(cfg: Config) -> Config:
+    """The same config, whose text is plain Python that no formatter has gone over.
+
+    mmengine writes the text anew for each log, dump and checkpoint, seven times in a run of three checkpoints, and
+    formatting takes a second or more each time.
+    """
+    return Config(
+        cfg.to_dict(),
+        cfg_text=cfg.text,
+        filename=cfg.filename,
+        env_variables=cfg.env_variables,
+        format_python_code=False,
+    )
 
 
 def _values_in_files(path: str | Path) -> dict[str, list[Any]]:

@@ -56,7 +56,7 @@ visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer
 CUSTOM_HOOKS = """
 custom_hooks = [
     dict(type='MeanTeacherHook', decay=0.9),
-    dict(type='TemporalShiftHook', interval=3, max_shift=12, num_batches=2, batch_size=12),
+    dict(type='TemporalShiftHook', interval=3, max_shift=12, num_batches=2, batch_size=12, draw=False),
     dict(type='PseudoLabelLogHook', interval=3),{more}
 ]
 model.update(method=dict(threshold=0.2))
