@@ -9,7 +9,7 @@ from .collate import CollatedBatch, identity_collate
 from .contrastive import ContrastiveViews
 from .domain import DomainViews
 from .errors import DataError
-from .merged import MergedDataset
+from .merged import MergedDataset, UnlabelledUnion
 from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
 from .pastis import PASTISDataset
@@ -51,6 +51,7 @@ __all__ = [
     'SloveniaDataset',
     'TimeMatchDataset',
     'USCropsDataset',
+    'UnlabelledUnion',
     'class_weights',
     'count_classes',
     'identity_collate',
