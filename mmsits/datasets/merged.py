@@ -94,8 +94,8 @@ class UnlabelledUnion(JoinedDatasets):
         differing += ['classes', 'palette']
         unknown = {key for part in parts for key in part.metainfo} - set(first)
         super().__init__([without_labels(part) for part in parts], ignore_keys=[*differing, *unknown])
-        self._metainfo = {key: value for key, value in self._metainfo.items() if key not in differing}
-        self._metainfo['statistics'] = self.statistics
+        shared = {key: value for key, value in self.metainfo.items() if key not in differing}
+        self._metainfo = dict(shared, statistics=self.statistics)
 
     def __getitem__(self, idx: int) -> Any:
         """A sample, without its labels."""
