@@ -264,6 +264,9 @@ def plot(records: Sequence[Mapping[str, Any]], path: Path) -> None:
                     label=name,
                 )
         panel.set(xscale='log', title=data, xlabel='labelled series', ylabel='macro-F1, %')
+        # Ticks where the points are: those of the scale stand too close within one power of ten.
+        panel.set_xticks(list(labels.values()), [str(number) for number in labels.values()])
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[0][-1].legend(fontsize=7)
     figure.tight_layout()

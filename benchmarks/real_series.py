@@ -2,11 +2,13 @@
 """Temporal encoders on real series of points and parcels, beside random forest and linear model; docs/real_series.md.
 
 For each table, method and seed one run with the config `configs/series/recipe_<table>.py`: as it stands ('recipe'), or
-with its encoder replaced by that of `configs/_base_/models/pixel_<method>.py`. Fitted on the part `train` of the table,
-scored on `test`, with the last weights: nothing is chosen on `test`. `--fold K` leaves `test` alone, and scores on the
-K-th of three parts of `train` what was fitted on the other two: that is where options are to be compared. Every run
-leaves a JSON file, so a command that was stopped goes on where it was. In the end a table is printed: macro-F1 (mean
-over the classes that occur in the reference) and overall accuracy in per cent, mean and standard deviation over seeds.
+with its encoder replaced by that of `configs/_base_/models/pixel_<method>.py`, or ('pretrained') with the Transformer
+after momentum contrast on the series, without labels, of all tables with the same bands (`UNIONS`), their part `train`
+alone; once for each union and seed. Fitted on the part `train` of the table, scored on `test`, with the last weights:
+nothing is chosen on `test`. `--folds K` leaves `test` alone, and scores on the K-th of three parts of `train` what was
+fitted on the other two: that is where options are to be compared. Every run leaves a JSON file, so a command that was
+stopped goes on where it was. In the end a table is printed: macro-F1 (mean over the classes that occur in the
+reference) and overall accuracy in per cent, mean and standard deviation over seeds.
 
     MMSITS_DATA=… python benchmarks/real_series.py
     python benchmarks/real_series.py --only-table
@@ -50,7 +52,7 @@ TABLES = (
 )
 ENCODERS = ('tempcnn', 'lstm', 'gru', 'transformer', 'tae', 'ltae')
 BASELINES = ('forest', 'linear')
-METHODS = (*BASELINES, 'recipe', *ENCODERS)
+METHODS = (*BASELINES, 'recipe', *ENCODERS, 'pretrained')
 NAMES = {
     'forest': 'random forest',
     'linear': 'linear model',
@@ -61,8 +63,14 @@ NAMES = {
     'transformer': 'Transformer',
     'tae': 'TAE',
     'ltae': 'L-TAE',
+    'pretrained': 'Transformer, pre-trained on the unlabelled union',
 }
 FOLDS = 3
+# Tables with the same bands in the same units; every other one is a union of its own.
+UNIONS = (('france-month', 'france-dekad'), ('sinop', 'central-asia', 'crop-ucr'))
+PRETRAINED_ENCODER = 'transformer'
+PRETRAINING_ITERATIONS = 1000
+VIEW_DATES = 32
 
 
 class Task(NamedTuple):
@@ -90,13 +98,70 @@ class Task(NamedTuple):
 def config_of(table: str, method: str, options: Mapping[str, Any] | None = None) -> Config:
     """The recipe's config of a table, with the encoder of a method."""
     cfg = load_config(CONFIGS / 'series' / f'recipe_{table}.py', options)
-    if method in ENCODERS:
-        other = load_config(CONFIGS / '_base_' / 'models' / f'pixel_{method}.py').model
+    encoder_name = PRETRAINED_ENCODER if method == 'pretrained' else method
+    if encoder_name in ENCODERS:
+        other = load_config(CONFIGS / '_base_' / 'models' / f'pixel_{encoder_name}.py').model
         encoder, own = other.backbone.encoder, cfg.model.backbone.encoder.members.mlp
         encoder.update({name: own[name] for name in ('days', 'length') if name in encoder})
         cfg.model.backbone.encoder = encoder
         cfg.model.decode_head.update({name: other.decode_head[name] for name in ('in_channels', 'num_members')})
+    if method == 'pretrained':
+        cfg.custom_hooks.append(dict(type='WeightTransferHook'))
     return cfg
+
+
+def union_of(table: str) -> tuple[str, ...]:
+    """The tables, this one among them, whose series have the same bands."""
+    return next((union for union in UNIONS if table in union), (table,))
+
+
+def pretraining_config(task: Task, options: Mapping[str, Any] | None = None) -> Config:
+    """Momentum contrast of the encoder on all series of the union that the task's fold leaves to be fitted on."""
+    parts = []
+    for table in union_of(task.table):
+        own = config_of(table, 'pretrained', options)
+        parts_of(own, task.fold)
+        parts.append(own.train_dataloader.dataset)
+    target = config_of(task.table, 'pretrained', options)
+    union = build_dataset(dict(type='UnlabelledUnion', datasets=parts))
+    (sensor, held), *_ = union.metainfo['statistics'].items()
+
+    cfg = load_config(CONFIGS / 'sitsmoco' / 'moco-v2_transformer_us-toy-s2.py')
+    batch_size = min(cfg.train_dataloader.batch_size, len(union))
+    # Assigned, for `update` of a config merges.
+    cfg.model.backbone, cfg.model.data_preprocessor = target.model.backbone, target.model.data_preprocessor
+    # No more keys than there are series.
+    cfg.model.queue_size = min(2048, len(union) // batch_size * batch_size)
+    cfg.train_dataloader.batch_size = batch_size
+    cfg.train_dataloader.dataset = dict(
+        type='ContrastiveViews',
+        dataset=dict(type='UnlabelledUnion', datasets=parts),
+        pipeline=[
+            dict(type='RollDates'),
+            dict(type='DisturbDates', amount={sensor: (0.5 * np.array(held['std'])).tolist()}),
+            dict(type='ThinDates'),
+            dict(type='SampleDates', num_dates=VIEW_DATES, repeat=True),
+            dict(type='PackSeriesInputs'),
+        ],
+    )
+    cfg.custom_hooks = []
+    cfg.train_cfg.max_iters = PRETRAINING_ITERATIONS
+    cfg.default_hooks.checkpoint.interval = PRETRAINING_ITERATIONS
+    return cfg
+
+
+def pretrain(task: Task, folder: Path, options: Mapping[str, Any] | None = None) -> Path:
+    """Pre-train for a task unless that was done for another one of its union; returns the checkpoint."""
+    part = 'test' if task.fold is None else f'fold{task.fold}'
+    name = f'pretraining_{"+".join(union_of(task.table))}_{part}_seed{task.seed}'
+    path = folder / 'runs' / name / f'iter_{PRETRAINING_ITERATIONS}.pth'
+    done = path.with_suffix('.done')
+    if not done.is_file():
+        started = time.perf_counter()
+        _train(pretraining_config(task, options), name, task.seed, folder)
+        write_atomically(done, f'{time.perf_counter() - started:.0f} s\n'.encode())
+        print(f'{name}: {(time.perf_counter() - started) / 60:.1f} min', flush=True)
+    return path
 
 
 def parts_of(cfg: Config, fold: int | None) -> tuple[Any, Any]:
@@ -150,6 +215,8 @@ def run(task: Task, folder: Path, options: Mapping[str, Any] | None = None) -> d
     started = time.perf_counter()
     cfg = config_of(task.table, task.method, options)
     train, test = parts_of(cfg, task.fold)
+    if task.method == 'pretrained':
+        cfg.load_from = str(pretrain(task, folder, options))
     predicted = _baseline(task, train, test) if task.method in BASELINES else _network(task, cfg, train, test, folder)
     labels = test.labels.astype(np.int64)
     matrix = confusion_matrix(predicted, labels, len(test.metainfo['classes']))
@@ -178,21 +245,26 @@ def _baseline(task: Task, train: Any, test: Any) -> np.ndarray:
 
 
 def _network(task: Task, cfg: Config, train: Any, test: Any, folder: Path) -> np.ndarray:
-    cfg.log_level = 'WARNING'
-    cfg.experiment_name = f'{task.name}_{time.time_ns()}'
-    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
-    cfg.default_hooks.dataset_contract.data_card = False
-    prepare_config(cfg, work_dir=str(folder / 'runs' / task.name), seed=task.seed)
-    # The runner scores nothing: the datasets of a fold are made here.
-    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    runner = Runner.from_cfg(cfg)
-    runner.train()
+    runner = _train(cfg, task.name, task.seed, folder)
     network = TrainedNetwork(runner.model.eval(), cfg, {}, 0)
     probabilities = predict_parcels(network, test, range(len(test)), batch_size=512)['probabilities']
     # A series that was never observed counts as an error of the most frequent class.
     most = np.bincount(train.labels, minlength=probabilities.shape[1]).argmax()
     known = np.isfinite(probabilities).all(1)
     return np.where(known, np.where(known[:, None], probabilities, 0).argmax(1), most).astype(np.int64)
+
+
+def _train(cfg: Config, name: str, seed: int, folder: Path) -> Runner:
+    cfg.log_level = 'WARNING'
+    cfg.experiment_name = f'{name}_{time.time_ns()}'
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
+    cfg.default_hooks.dataset_contract.data_card = False
+    prepare_config(cfg, work_dir=str(folder / 'runs' / name), seed=seed)
+    # The runner scores nothing: the datasets of a fold are made here.
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
 
 
 def read_results(folder: Path) -> list[dict[str, Any]]:

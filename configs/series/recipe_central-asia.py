@@ -1,7 +1,7 @@
 # NDVI every 16 days of fields in Uzbekistan; 12 classes of crops.
 _base_ = './recipe.py'
 data_root = '{{$MMSITS_DATA:data}}/central-asia-ndvi'
-_table = dict(table='central_asia_ndvi.npz')
+_table = dict(table='central_asia_ndvi.npz', bands=('NDVI',))
 train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(

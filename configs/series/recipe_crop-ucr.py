@@ -1,7 +1,7 @@
 # FORMOSAT-2 NDVI of pixels in France 2006, 46 dates that are not known; 24 classes of land cover.
 _base_ = './recipe.py'
 data_root = '{{$MMSITS_DATA:data}}/formosat2-crop-ucr'
-_table = dict(table='crop24.npz', regular_dates=dict(start='2006-01-01', step=8))
+_table = dict(table='crop24.npz', bands=('NDVI',), regular_dates=dict(start='2006-01-01', step=8))
 train_dataloader = dict(dataset=_table)
 test_dataloader = dict(dataset=_table)
 model = dict(

@@ -10,7 +10,7 @@ from .contrastive import ContrastiveViews
 from .cropmapping import EuroCropMapDataset, ISRCDataset
 from .domain import DomainViews
 from .errors import DataError
-from .merged import MergedDataset
+from .merged import MergedDataset, UnlabelledUnion
 from .mtlcc import MTLCCDataset
 from .packed_windows import PackedWindows
 from .parcel_dataset import ParcelSeriesDataset
@@ -60,6 +60,7 @@ __all__ = [
     'SloveniaDataset',
     'TimeMatchDataset',
     'USCropsDataset',
+    'UnlabelledUnion',
     'class_weights',
     'count_classes',
     'identity_collate',

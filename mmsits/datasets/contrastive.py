@@ -8,7 +8,8 @@ from typing import Any
 from mmseg.registry import DATASETS
 
 from .collate import CollatedBatch, identity_collate
-from .domain import derived_seeds, open_dataset, with_pipeline, without_labels
+from .domain import derived_seeds, open_dataset, with_pipeline
+from .merged import without_labels
 from .parcel_batch import ParcelBatch
 from .parcel_dataset import ParcelSeriesDataset
 from .samplers import DrawIndex

@@ -16,7 +16,7 @@ from mmseg.registry import DATASETS, TRANSFORMS
 from .collate import CollatedBatch, identity_collate
 from .counter_random import random_fractions, random_words
 from .errors import DataError
-from .merged import MergedDataset
+from .merged import JoinedDatasets, without_labels
 from .samplers import DrawIndex
 from .transforms.spatial import SpatialTransform
 
@@ -301,27 +301,15 @@ def open_dataset(dataset: Any) -> Any:
 
 
 def _steps(dataset: Any) -> Sequence[Any]:
-    if isinstance(dataset, MergedDataset):
+    if isinstance(dataset, JoinedDatasets):
         return _steps(dataset.datasets[0])
     return getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
-
-
-def without_labels(dataset: Any) -> Any:
-    """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
-    view = copy.copy(dataset)
-    if isinstance(dataset, MergedDataset):
-        view.datasets = [without_labels(part) for part in dataset.datasets]
-        return view
-    if getattr(dataset, 'labels', None) is None:
-        return dataset
-    view.labels, view.with_labels = None, False
-    return view
 
 
 def with_pipeline(dataset: Any, pipeline: Sequence[Any]) -> Any:
     """The same open dataset with another pipeline."""
     view = copy.copy(dataset)
-    if isinstance(dataset, MergedDataset):
+    if isinstance(dataset, JoinedDatasets):
         view.datasets = [with_pipeline(part, pipeline) for part in dataset.datasets]
         return view
     view.pipeline = Compose([TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline])

@@ -1,7 +1,8 @@
-"""`MergedDataset`: several datasets as one, their classes matched by the crop nomenclature."""
+"""Several datasets as one: `MergedDataset`, their classes matched by the crop nomenclature, and `UnlabelledUnion`."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,8 +20,95 @@ from .collate import CollatedBatch
 from .nomenclature import IGNORED, ClassMatch, match_classes
 
 
+class JoinedDatasets(ConcatDataset):
+    """Several open datasets as one: what those that join them have in common.
+
+    Attributes:
+        metainfo: that of the first, with the statistics of all.
+    """
+
+    @property
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Mean and standard deviation per band over all datasets that have them, weighted by their samples."""
+        sensors = {sensor for part in self.datasets for sensor in part.metainfo['statistics']}
+        return {sensor: self._pooled(sensor) for sensor in sorted(sensors)}
+
+    @property
+    def statistics_in_sample(self) -> bool:
+        """Whether samples bring the statistics of their dataset."""
+        return all(part.statistics_in_sample for part in self.datasets)
+
+    def _pooled(self, sensor: str) -> dict[str, list[float]]:
+        held = [(len(part), part.metainfo['statistics'].get(sensor)) for part in self.datasets]
+        weights = np.array([size for size, values in held if values], np.float64)
+        weights = weights[:, None] / weights.sum()
+        means, deviations = (np.array([values[key] for _, values in held if values]) for key in ('mean', 'std'))
+        mean = (weights * means).sum(0)
+        # Variance within the datasets and between their means.
+        variance = (weights * (deviations**2 + (means - mean) ** 2)).sum(0)
+        return dict(mean=mean.tolist(), std=np.sqrt(variance).tolist())
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """A batch; the data loader calls it.
+
+        Args:
+            indices: plain indices or `DrawIndex`.
+
+        Returns:
+            The batch of a dataset that collates by itself, joined with those of others where they are of one shape;
+            else a list of samples.
+        """
+        places = [self._get_ori_dataset_idx(index) for index in indices]
+        parts, order = [], []
+        for number, dataset in enumerate(self.datasets):
+            chosen = [position for position, (owner, _) in enumerate(places) if owner == number]
+            if chosen:
+                order += chosen
+                parts.append(_fetch(dataset, [places[position][1] for position in chosen]))
+        back = np.argsort(order).tolist()
+        if _can_be_joined(parts):
+            return _join(parts, back)
+        samples = [sample for part in parts for sample in (_rows(part) if isinstance(part, CollatedBatch) else part)]
+        return [samples[position] for position in back]
+
+
 @DATASETS.register_module()
-class MergedDataset(ConcatDataset):
+class UnlabelledUnion(JoinedDatasets):
+    """Joins datasets without their labels, for pre-training; their classes may be any.
+
+    The datasets give the same sensors with the same bands in the same units. Each keeps its own pipeline and its own
+    start of the season; `ContrastiveViews(pipeline=…)` gives all of them one pipeline. Classes, and what else the
+    datasets do not have in common, are not in the metainfo.
+
+    Args:
+        datasets: datasets (`SeriesDataset`), or their configs.
+
+    Raises:
+        ValueError: if there is no dataset, or sensors, bands or units differ.
+    """
+
+    def __init__(self, datasets: Sequence[SeriesDataset | Mapping[str, Any]]) -> None:
+        parts = open_alike(datasets, type(self).__name__)
+        first = parts[0].metainfo
+        differing = [key for key in first if any(part.metainfo.get(key) != first[key] for part in parts)]
+        differing += ['classes', 'palette']
+        unknown = {key for part in parts for key in part.metainfo} - set(first)
+        super().__init__([without_labels(part) for part in parts], ignore_keys=[*differing, *unknown])
+        shared = {key: value for key, value in self.metainfo.items() if key not in differing}
+        self._metainfo = dict(shared, statistics=self.statistics)
+
+    def __getitem__(self, idx: int) -> Any:
+        """A sample, without its labels."""
+        return _drop_targets(super().__getitem__(idx))
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """A batch; see `JoinedDatasets`."""
+        batch = super().__getitems__(indices)
+        return [_drop_targets(sample) for sample in batch] if isinstance(batch, list) else _drop_targets(batch)
+
+
+@DATASETS.register_module()
+class MergedDataset(JoinedDatasets):
     """Joins datasets whose classes have other names: these are translated into shared ones, see `match_classes`.
 
     What was merged, dropped and found in one dataset only is in the log. Classes that are dropped are neither trained
@@ -55,14 +143,9 @@ class MergedDataset(ConcatDataset):
         keep: Sequence[str] = (),
         lazy_init: bool = False,
     ) -> None:
-        if not datasets:
-            raise ValueError('MergedDataset needs at least one dataset')
         if lazy_init:
             raise ValueError('MergedDataset opens its datasets to learn their classes: leave lazy_init out')
-        parts = [DATASETS.build(part) if isinstance(part, Mapping) else part for part in datasets]
-        for part in parts:
-            part.full_init()
-        _refuse_other_bands(parts)
+        parts = open_alike(datasets, type(self).__name__)
         names = _names(parts)
         codes = [part.class_codes() for part in parts]
         self.match: ClassMatch = match_classes(*codes, names=names, level=level, classes=classes, keep=keep)
@@ -73,17 +156,6 @@ class MergedDataset(ConcatDataset):
         differing = {key for part in parts for key in part.metainfo} - {'classes', 'palette', 'bands', 'units'}
         super().__init__(parts, ignore_keys=sorted(differing))
         self._metainfo['statistics'] = self.statistics
-
-    @property
-    def statistics(self) -> dict[str, dict[str, list[float]]]:
-        """Mean and standard deviation per band over all datasets that have them, weighted by their samples."""
-        sensors = {sensor for part in self.datasets for sensor in part.metainfo['statistics']}
-        return {sensor: self._pooled(sensor) for sensor in sorted(sensors)}
-
-    @property
-    def statistics_in_sample(self) -> bool:
-        """Whether samples bring the statistics of their dataset."""
-        return all(part.statistics_in_sample for part in self.datasets)
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -105,38 +177,37 @@ class MergedDataset(ConcatDataset):
         known = [part for part in parts if isinstance(part, np.ndarray)]
         return np.concatenate(known) if len(known) == len(parts) else None
 
-    def _pooled(self, sensor: str) -> dict[str, list[float]]:
-        held = [(len(part), part.metainfo['statistics'].get(sensor)) for part in self.datasets]
-        weights = np.array([size for size, values in held if values], np.float64)
-        weights = weights[:, None] / weights.sum()
-        means, deviations = (np.array([values[key] for _, values in held if values]) for key in ('mean', 'std'))
-        mean = (weights * means).sum(0)
-        # Variance within the datasets and between their means.
-        variance = (weights * (deviations**2 + (means - mean) ** 2)).sum(0)
-        return dict(mean=mean.tolist(), std=np.sqrt(variance).tolist())
 
-    def __getitems__(self, indices: Sequence[int]) -> Any:
-        """A batch; the data loader calls it.
+def open_alike(datasets: Sequence[Any], owner: str) -> list[Any]:
+    """Datasets, built where they are configs, their indices read.
 
-        Args:
-            indices: plain indices or `DrawIndex`.
+    Raises:
+        ValueError: if there is none, or they differ in sensors, bands or units.
+    """
+    if not datasets:
+        raise ValueError(f'{owner} needs at least one dataset')
+    parts = [DATASETS.build(part) if isinstance(part, Mapping) else part for part in datasets]
+    for part in parts:
+        part.full_init()
+    _refuse_other_bands(parts)
+    return parts
 
-        Returns:
-            The batch of a dataset that collates by itself, joined with those of others where they are of one shape;
-            else a list of samples.
-        """
-        places = [self._get_ori_dataset_idx(index) for index in indices]
-        parts, order = [], []
-        for number, dataset in enumerate(self.datasets):
-            chosen = [position for position, (owner, _) in enumerate(places) if owner == number]
-            if chosen:
-                order += chosen
-                parts.append(_fetch(dataset, [places[position][1] for position in chosen]))
-        back = np.argsort(order).tolist()
-        if _can_be_joined(parts):
-            return _join(parts, back)
-        samples = [sample for part in parts for sample in (_rows(part) if isinstance(part, CollatedBatch) else part)]
-        return [samples[position] for position in back]
+
+def without_labels(dataset: Any) -> Any:
+    """The same dataset without labels, where it can be told so; those of others are taken out of their samples."""
+    view = copy.copy(dataset)
+    if isinstance(dataset, JoinedDatasets):
+        view.datasets = [without_labels(part) for part in dataset.datasets]
+        return view
+    if getattr(dataset, 'labels', None) is None:
+        return dataset
+    view.labels, view.with_labels = None, False
+    return view
+
+
+def _drop_targets(data: Any) -> Any:
+    data.pop('targets', None)
+    return data
 
 
 def _names(parts: Sequence[Any]) -> list[str]:

@@ -181,7 +181,7 @@ def _length_of(row: dict[str, str], path: Path) -> int:
     try:
         # Tables that went through other programs have 52.0 there.
         return int(float(row['sequencelength']))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f'sequencelength {row["sequencelength"]!r} is no number',
             path=path,

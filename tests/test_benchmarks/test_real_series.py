@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mmsits.datasets import SeriesTableDataset
 from tests.helpers.series_tables import write_series_table
@@ -36,6 +37,69 @@ def test_every_method_and_table_has_a_config(study):
         assert cfg.model.decode_head.num_classes == 4
         assert cfg.model.backbone.encoder.get('length', 12) == 12
     assert set(study.METHODS) == set(study.NAMES)
+    assert set().union(*study.UNIONS) <= set(study.TABLES)
+
+
+@pytest.fixture
+def tables(study, tmp_path, monkeypatch):
+    """Small tables in the place of the three of NDVI, five of six series to train on."""
+    rng = np.random.default_rng(0)
+    for name, file, classes, dates, days in (
+        ('sinop-modis-ndvi', 'sinop_points', 4, 12, 'dates'),
+        ('central-asia-ndvi', 'central_asia_ndvi', 12, 23, 'doy'),
+        ('formosat2-crop-ucr', 'crop24', 24, 46, None),
+    ):
+        labels = np.arange(2 * classes + 24) % classes
+        own = dict(
+            x=rng.random((len(labels), dates, 1), np.float32),
+            y=labels,
+            classes=np.array([f'class {number}' for number in range(classes)]),
+            split=np.where(np.arange(len(labels)) % 6 == 5, 'test', 'train'),
+        )
+        if days == 'dates':
+            day = np.datetime64('2010-09-14') + 16 * np.arange(dates)
+            own.update(dates=np.tile(day.astype(str), (len(labels), 1)), bands=np.array(['NDVI']))
+        if days == 'doy':
+            own.update(doy=np.tile(1 + 16 * np.arange(dates), (len(labels), 1)), year=np.full(len(labels), 2018))
+        (tmp_path / 'data' / name).mkdir(parents=True)
+        np.savez(tmp_path / 'data' / name / f'{file}.npz', **own)
+    monkeypatch.setenv('MMSITS_DATA', str(tmp_path / 'data'))
+    monkeypatch.setattr(study, 'PRETRAINING_ITERATIONS', 2)
+
+
+SHORT = {'train_cfg.max_iters': 2, 'param_scheduler': [], 'train_dataloader.batch_size': 8}
+
+
+def test_pretraining_sees_the_series_of_train_in_all_tables_of_a_union(study, tables):
+    whole, without_fold = (
+        study.pretraining_config(study.Task('sinop', 'pretrained', 0, fold), SHORT) for fold in (None, 1)
+    )
+    views = study.build_dataset(whole.train_dataloader.dataset)
+    counts = [sum(number % 6 != 5 for number in range(2 * classes + 24)) for classes in (4, 12, 24)]
+    assert len(views) == sum(counts)
+    assert len(study.build_dataset(without_fold.train_dataloader.dataset)) < len(views)
+    assert whole.model.queue_size <= len(views)
+    assert whole.model.backbone == study.config_of('crop-ucr', 'transformer').model.backbone
+
+
+def test_a_pretrained_encoder_is_fine_tuned_on_each_table_of_its_union(study, tables, tmp_path):
+    records = [
+        study.run(study.Task(table, 'pretrained', 0, None), tmp_path / 'study', SHORT)
+        for table in ('sinop', 'central-asia')
+    ]
+    assert [np.isfinite(record['macro_f1']) for record in records] == [True, True]
+    # One pre-training for both.
+    (checkpoint,) = (tmp_path / 'study' / 'runs').glob('pretraining_*/*.pth')
+    learnt = torch.load(checkpoint, map_location='cpu', weights_only=False)['state_dict']
+    for record in records:
+        (path,) = (tmp_path / 'study' / 'runs' / f'{record["table"]}_pretrained_test_seed0').glob('iter_*.pth')
+        tuned = torch.load(path, map_location='cpu', weights_only=False)['state_dict']
+        normalisation = [name for name in tuned if name.startswith('data_preprocessor.')]
+        assert normalisation
+        assert all(torch.equal(tuned[name], learnt[name]) for name in normalisation)
+        # Two steps at 0.001 leave weights near those they began with.
+        weights = [name for name in tuned if name.startswith('backbone.') and tuned[name].is_floating_point()]
+        assert all((tuned[name] - learnt[name]).abs().max() < 0.01 for name in weights if 'running' not in name)
 
 
 def test_folds_keep_neighbours_together_and_cover_all_series(study, tmp_path):

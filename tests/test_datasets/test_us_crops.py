@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -175,6 +176,27 @@ def test_labels_that_contradict_are_named(tmp_path: Path, columns: dict, message
     held.setdefault('held', list(range(7)))
     with pytest.raises(DataError, match=message):
         USCropsDataset(str(write_layout(tmp_path, make_series(), **held)))
+
+
+@pytest.mark.parametrize('length', ['many', '', 'nan', 'inf'])
+def test_a_number_of_dates_that_is_none_is_named(tmp_path: Path, length: str) -> None:
+    path = write_layout(tmp_path, make_series()) / '2019' / 'train.csv'
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    cells = lines[3].split(',')
+    lines[3] = ','.join([*cells[:3], length, *cells[4:]])
+    path.write_text('\n'.join(lines), encoding='utf-8')
+    with pytest.raises(DataError, match=rf"(?s)sequencelength '{length}' is no number.*train\.csv.*sample p2"):
+        USCropsDataset(str(tmp_path))
+
+
+def test_a_number_of_dates_with_a_decimal_point_is_one(tmp_path: Path) -> None:
+    root = write_layout(tmp_path, make_series())
+    before = len(USCropsDataset(str(root)))
+    path = root / '2019' / 'train.csv'
+    text = path.read_text(encoding='utf-8-sig')
+    path.write_text(re.sub(r'(\.csv),(\d+),', r'\1,\2.0,', text), encoding='utf-8')
+    assert '.0,' in path.read_text(encoding='utf-8')
+    assert len(USCropsDataset(str(root))) == before
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What gets into the wheel: built offline from a copy of the checkout, so that the checkout stays as it is."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -80,3 +81,12 @@ def test_every_metafile_of_the_index_exists() -> None:
     metafiles = [line.split('-', 1)[1].strip() for line in lines if line.strip().startswith('-')]
     assert metafiles
     assert [name for name in metafiles if not (ROOT / name).is_file()] == []
+
+
+def test_metafiles_name_configs_that_exist_and_are_all_in_the_index() -> None:
+    index = (ROOT / 'model-index.yml').read_text(encoding='utf-8')
+    for metafile in sorted((ROOT / 'configs').glob('*/metafile.yml')):
+        assert metafile.relative_to(ROOT).as_posix() in index
+        named = re.findall(r'^    (?:Config|README): (\S+)$', metafile.read_text(encoding='utf-8'), re.MULTILINE)
+        assert named
+        assert [name for name in named if not (ROOT / name).is_file()] == []
