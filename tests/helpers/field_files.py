@@ -32,7 +32,7 @@ def place(row: float, column: float) -> Any:
     """A point on the map from pixel coordinates."""
     from shapely.geometry import Point
 
-    return Point(*(GRID.transform * (column, row)))
+    return Point(*(GRID.transform @ (column, row)))
 
 
 def fields(size: int = 8, gap: int = 2) -> tuple[list[Any], list[dict[str, Any]]]:
@@ -86,7 +86,7 @@ def write_scene(root: Path, seed: int = 0) -> Path:
     crop = np.zeros((HEIGHT, WIDTH), int)
     for shape, row in zip(shapes, rows, strict=True):
         left, _, _, top = shape.bounds
-        column, line = (int(round(number)) for number in ~GRID.transform * (left, top))
+        column, line = (int(round(number)) for number in ~GRID.transform @ (left, top))
         crop[line : line + 8, column : column + 8] = CROPS.index(row['crop']) + 1
     for number, day in enumerate(S2_DAYS):
         level = 500 + 300 * crop + 200 * number * (crop == 1) + rng.normal(0, 20, (4, HEIGHT, WIDTH))

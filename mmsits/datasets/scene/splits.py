@@ -267,7 +267,7 @@ def metres_per_pixel(grid: Grid) -> tuple[float, float]:
 
     to_degrees = Transformer.from_crs(CRS.from_wkt(grid.crs.to_wkt()), 'OGC:CRS84', always_xy=True)
     column, row = grid.width / 2, grid.height / 2
-    corners = [grid.transform * place for place in ((column, row), (column + 1, row), (column, row + 1))]
+    corners = [grid.transform @ place for place in ((column, row), (column + 1, row), (column, row + 1))]
     (x, y), right, below = (to_degrees.transform(*corner) for corner in corners)
     geod = Geod(ellps='WGS84')
     return geod.inv(x, y, *right)[2], geod.inv(x, y, *below)[2]

@@ -184,8 +184,8 @@ def test_a_raster_of_another_grid_gives_the_nearest_pixels(tmp_path):
 
 
 def test_beyond_a_raster_nothing_is_known(tmp_path):
-    small = Grid(GRID.crs, GRID.transform * Affine.translation(5, 3), 10, 10)
-    for name, grid in (('same.tif', small), ('other.tif', small._replace(transform=small.transform * Affine.scale(2)))):
+    small = Grid(GRID.crs, GRID.transform @ Affine.translation(5, 3), 10, 10)
+    for name, grid in (('same.tif', small), ('other.tif', small._replace(transform=small.transform @ Affine.scale(2)))):
         write_raster(tmp_path / name, np.zeros((10, 10), np.uint8), grid)
         labels = read_labels(name, GRID, data_root=tmp_path, classes=('a',))
         side = 10 if grid is small else 20
@@ -223,7 +223,7 @@ def test_without_a_class_column_features_have_no_class_but_pixels(tmp_path):
 
 
 def test_invalid_geometry_is_named_or_repaired(tmp_path, logged):
-    bow = Polygon([tuple(GRID.transform * corner) for corner in ((5, 5), (15, 15), (15, 5), (5, 15))])
+    bow = Polygon([tuple(GRID.transform @ corner) for corner in ((5, 5), (15, 15), (15, 5), (5, 15))])
     shapes, rows = [area(20, 20, 5, 5), bow], [dict(id='good', crop='a'), dict(id='bow', crop='b')]
     write_vector(tmp_path / 'bad.gpkg', shapes, rows)
     with pytest.raises(
@@ -285,7 +285,7 @@ def test_bad_rasters_are_named(tmp_path):
     write_raster(tmp_path / 'float.tif', there + 0.5)
     with pytest.raises(DataError, match=r'must be integers, found 0.5 at row 0, column 0'):
         read_labels('float.tif', GRID, data_root=tmp_path)
-    write_raster(tmp_path / 'far.tif', there, GRID._replace(transform=GRID.transform * Affine.translation(100, 0)))
+    write_raster(tmp_path / 'far.tif', there, GRID._replace(transform=GRID.transform @ Affine.translation(100, 0)))
     with pytest.raises(DataError, match='does not overlap the scene'):
         read_labels('far.tif', GRID, data_root=tmp_path)
     write_raster(tmp_path / 'no_crs.tif', there, GRID._replace(crs=None))
