@@ -257,8 +257,9 @@ class MaskedSeriesModel(BaseModel):
         return inputs[sensor]
 
     def _statistics(self, sensor: str, metas: Sequence[SampleMeta] | None) -> tuple[Tensor, Tensor] | None:
-        own = [(meta.get('statistics') or {}).get(sensor) for meta in metas or ()]
-        if own and all(own):
+        own = [meta['statistics'][sensor] for meta in metas or () if sensor in (meta.get('statistics') or {})]
+        # A batch of which only some samples bring them was refused by the preprocessor.
+        if own:
             device = self.mask_tokens[next(iter(self.read))].device
             mean, std = (torch.tensor([one[name] for one in own], device=device) for name in ('mean', 'std'))
             return mean, std
