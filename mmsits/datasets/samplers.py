@@ -308,7 +308,8 @@ class MixtureSampler(SeriesSampler):
         seed: Seed of the run. None takes one that all processes agree on.
 
     Raises:
-        ValueError: If the dataset joins none, or shares are not one positive number for each.
+        ValueError: If the dataset joins none, shares are not one positive number for each, or one is so small that its
+            dataset would never be drawn.
     """
 
     def __init__(
@@ -334,6 +335,13 @@ class MixtureSampler(SeriesSampler):
         # A pass is whole runs, so that a run never lies in two passes.
         self.size = max(1, self.size // self._run) * self._run
         self.draws = _whole_parts(weights, self.size // self._run) * self._run
+        never = np.flatnonzero(self.draws == 0)
+        if len(never):
+            raise ValueError(
+                f'with shares {weights.tolist()}, datasets {never.tolist()} (counted from 0) would never be drawn: a '
+                f'pass has {self.size // self._run} {"draws" if self._run == 1 else "batches"} for {len(ends)} '
+                'datasets. Raise their shares, or take a smaller batch_size.'
+            )
 
     def _order(self, epoch: int) -> np.ndarray:
         owners = np.repeat(np.arange(len(self.sizes)), self.draws // self._run)

@@ -23,8 +23,8 @@ def days_into_season(date: str | int, season_start: str) -> int:
     """The end of a series that has the observations up to a date and of that day.
 
     Args:
-        date: days since the season start, 'MM-DD' (the first such day from the season start on), or 'YYYY-MM-DD' where
-            the season start is one too.
+        date: a number of days (90: the first 90 days of the season), 'MM-DD' (the first such day from the season start
+            on), or 'YYYY-MM-DD' where the season start is one too.
         season_start: 'MM-DD' or 'YYYY-MM-DD'.
 
     Returns:

@@ -84,7 +84,8 @@ def core_set_order(
     Args:
         features: (N,D) finite; rows with NaN are never chosen.
         count: how many at most.
-        labelled: (M,D) features of labelled samples; None or empty starts with the sample nearest to the mean.
+        labelled: (M,D) features of labelled samples, rows with NaN do not count; None or empty starts with the sample
+            nearest to the mean.
         places: (N,2) in metres, needed for a spacing.
         spacing: see `choose`.
         taken: see `choose`.
@@ -105,7 +106,8 @@ def core_set_order(
             free &= _distances(places, place) >= spacing
     nearest = np.full(len(features), np.inf)
     for row in labelled if labelled is not None else ():
-        nearest = np.minimum(nearest, _distances(features, row))
+        if np.isfinite(row).all():
+            nearest = np.minimum(nearest, _distances(features, row))
     chosen: list[int] = []
     radii: list[float] = []
     while len(chosen) < count and free.any():

@@ -82,3 +82,9 @@ def test_what_cannot_be_mixed_is_refused() -> None:
     for shares in ((1,), (1, 0), (1, float('nan'))):
         with pytest.raises(ValueError, match='one positive number'):
             MixtureSampler(_Joined(3, 4), shares=shares, seed=0)
+
+
+def test_a_dataset_that_would_never_be_drawn_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'datasets \[1\] .* never be drawn: a pass has 6 batches'):
+        MixtureSampler(_Joined(180, 20), shares=(100, 1), batch_size=32, seed=0)
+    assert MixtureSampler(_Joined(180, 20), shares=(5, 1), batch_size=32, seed=0).draws.tolist() == [160, 32]

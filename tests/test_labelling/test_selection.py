@@ -62,3 +62,10 @@ def test_a_core_set_keeps_its_distance() -> None:
     assert np.sqrt(((every[:, None] - every) ** 2).sum(2))[np.triu_indices(len(every), 1)].min() >= 25
     with pytest.raises(ValueError, match='needs places'):
         core_set_order(features, 2, spacing=5)
+
+
+def test_labelled_samples_without_features_do_not_spoil_the_core_set() -> None:
+    features = np.array([[0.0], [1.0], [5.0]])
+    found, radii = core_set_order(features, 2, np.array([[0.0], [np.nan]]))
+    assert found.tolist() == [2, 1]
+    np.testing.assert_allclose(radii, [5, 1])

@@ -61,7 +61,7 @@ def test_scores_against_the_last_date(network, tmp_path, monkeypatch, capsys):
     assert call(early_season, monkeypatch, *other) == 2
 
 
-def test_one_network_for_each_length(network, tmp_path, monkeypatch):
+def test_one_network_for_each_length(network, tmp_path, monkeypatch, capsys):
     config, _ = network
     out = tmp_path / 'early'
     arguments = (config, '--fine-tune', '--out', out, '--device', 'cpu', '--dates', '12-31')
@@ -70,6 +70,10 @@ def test_one_network_for_each_length(network, tmp_path, monkeypatch):
     assert list(held) == ['122']
     assert list((out / 'until_122').glob('*.pth'))
     assert call(early_season, monkeypatch, config, '--out', out, '--dates', '12-31') == 2
+    # A training that was stopped before there was any result is not gone on with under another config.
+    (out / 'early_season.json').unlink()
+    assert call(early_season, monkeypatch, *arguments, '--cfg-options', 'train_cfg.max_iters=6') == 2
+    assert 'training of another config' in capsys.readouterr().err
 
 
 def test_training_data_end_early_too(network):

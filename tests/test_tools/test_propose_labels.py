@@ -1,6 +1,7 @@
 """Labels for series that have none, from a few that have."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,3 +44,19 @@ def test_labels_of_one_class_are_not_enough(tmp_path, monkeypatch, capsys):
     np.savez(path, x=np.zeros((3, 2, 1), np.float32), y=np.array(['a', '', 'a']), doy=np.array([1, 2]), year=2019)
     assert call(propose_labels, monkeypatch, path, '--out', tmp_path / 'p.csv') == 1
     assert 'two classes' in capsys.readouterr().err
+
+
+def test_seasons_that_begin_around_new_year_are_not_a_year_apart():
+    begins = np.array(['2018-12-20', '2019-01-04', '2019-12-28', '2020-01-02'], 'datetime64[D]').astype(np.int64)
+    table = SimpleNamespace(days=begins[:, None] + np.array([0, 15]))
+    assert propose_labels.season_days(table)[:, 0].tolist() == [353, 368, 361, 366]
+    begins = np.array(['2018-01-03', '2019-02-01', '2020-03-01'], 'datetime64[D]').astype(np.int64)
+    assert propose_labels.season_days(SimpleNamespace(days=begins[:, None]))[:, 0].tolist() == [2, 31, 60]
+
+
+def test_a_band_that_one_series_lacks_is_still_a_band_of_the_others():
+    values = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    values[0, :, 1] = np.nan
+    found = propose_labels.standardised(SimpleNamespace(values=values, exists=np.ones((3, 2), bool)))
+    assert (found[0, :, 1] == 0).all()
+    assert found[1:, :, 1].std() == pytest.approx(1)

@@ -60,3 +60,25 @@ def test_choices_are_spaced_and_unlabelled(fields, tmp_path, monkeypatch, strate
 def test_mistakes_are_named(fields, tmp_path, monkeypatch, capsys, arguments, status, words):
     assert call(select_samples, monkeypatch, fields, '--out', tmp_path / 'next.gpkg', *arguments) == status
     assert words in capsys.readouterr().err
+
+
+def test_labelled_fields_that_were_not_predicted_keep_others_away(tmp_path, monkeypatch, capsys):
+    frame = geopandas.GeoDataFrame(
+        dict(p_a=[np.nan, 0.5, 0.8], p_b=[np.nan, 0.5, 0.2], crop=['a', None, None]),
+        geometry=[shapely.Point(x, 5_300_000) for x in (500_000, 500_100, 505_000)],
+        crs=32632,
+    )
+    path, out = tmp_path / 'fields.gpkg', tmp_path / 'next.gpkg'
+    frame.to_file(path)
+    arguments = (path, '--labelled', 'crop', '--out', out, '--spacing')
+    assert call(select_samples, monkeypatch, *arguments, 1000) == 0
+    assert geopandas.read_file(out)['p_a'].tolist() == [0.8]
+    assert call(select_samples, monkeypatch, *arguments, 9000) == 1
+    assert 'smaller --spacing' in capsys.readouterr().err
+
+
+def test_distances_are_metres_on_the_ground():
+    points = geopandas.GeoDataFrame(geometry=[shapely.Point(11, 60), shapely.Point(11.01, 60)], crs=4326)
+    for code in (4326, 3857, 32632, 3035):
+        places = select_samples.places_of(points.to_crs(code))
+        assert np.hypot(*(places[1] - places[0])) == pytest.approx(557.6, rel=0.01), code

@@ -6,8 +6,8 @@
 
 With --checkpoint one network is tested on series of every length. With --fine-tune the config is trained once for each
 length, from the weights that it names (load_from, or a hook that transfers weights), and tested on that length. Both
-can be asked for together, or one after the other with the same --out. A date stands for all observations up to it;
-numbers are days since the season start.
+can be asked for together, or one after the other with the same --out. A date stands for all observations up to it, that
+day included; a number N for the first N days of the season.
 
 Written are early_season.json, .csv and .png. What is finished is not done again when the command is repeated; a
 training that was stopped goes on from its last checkpoint.
@@ -53,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     add('config', help='config of the network and its data')
     add('--checkpoint', type=Path, help='trained network, to be tested on every length')
     add('--fine-tune', action='store_true', help='train the config once for each length, and test it there')
-    add('--dates', nargs='+', required=True, help='MM-DD, or days since the season start')
+    add('--dates', nargs='+', required=True, help='MM-DD, or N for the first N days of the season')
     add('--split', choices=('val', 'test'), default='test', help='which data to test on (default: %(default)s)')
     add('--out', type=Path, required=True, help='folder for the results')
     add('--bins', type=int, default=15, help='of the calibration error (default: %(default)s)')
@@ -119,15 +119,24 @@ def test_until(cfg: Config, checkpoint: Path, end: int, arguments: argparse.Name
 
 
 def train_until(arguments: argparse.Namespace, end: int) -> tuple[Config, Path]:
-    """Train the config on series that end on a day, or go on with it; its config and best, else last, checkpoint."""
+    """Train the config on series that end on a day, or go on with it; its config and best, else last, checkpoint.
+
+    Raises:
+        ConfigError: if a training that was begun there is that of another config, or left no checkpoint.
+    """
     folder = arguments.out / f'until_{end}'
+    note = folder / 'config.sha256'
     with building():
         cfg = load_config(arguments.config, arguments.cfg_options)
+        mark = hashlib.sha256(cfg.pretty_text.encode()).hexdigest()
+        if note.is_file() and note.read_text(encoding='utf-8') != mark:
+            raise ConfigError(f'{folder} holds a training of another config: remove it, or give another --out')
         for split in ('train', 'val', 'test'):
             if cfg.get(f'{split}_dataloader'):
                 cfg[f'{split}_dataloader'].dataset = cut_series(cfg[f'{split}_dataloader'].dataset, end)
         prepare_config(cfg, work_dir=str(folder), resume='auto')
         runner = Runner.from_cfg(cfg)
+    write_atomically(note, mark.encode())
     runner.train()
     best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
     checkpoint = best[-1] if best else find_resumable(str(folder))

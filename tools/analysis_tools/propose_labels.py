@@ -64,15 +64,23 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def standardised(table: SeriesTable) -> np.ndarray:
-    """Values (N,T,C) whose bands have mean 0 and deviation 1 over all observations."""
+    """Values (N,T,C) whose bands have mean 0 and deviation 1 over all observations; a band that a series lacks is 0."""
     seen = table.values[table.exists]
-    deviation = seen.std(axis=0)
-    return (table.values - seen.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    deviation = np.nanstd(seen, axis=0)
+    return np.nan_to_num((table.values - np.nanmean(seen, axis=0)) / np.where(deviation > 0, deviation, 1))
 
 
 def season_days(table: SeriesTable) -> np.ndarray:
-    """Days of each series since its own first of January, (N,T): series of several years share their season."""
-    years = table.days[:, 0].astype('datetime64[D]').astype('datetime64[Y]')
+    """Days of each series since a first of January, (N,T): series of several years share their season.
+
+    It is that of the year in which the season begins. Seasons begin behind the longest part of the year in which no
+    series does, so that of two winter crops first seen in December and in January none is a year ahead.
+    """
+    first = table.days[:, 0].astype('datetime64[D]')
+    within = (first - first.astype('datetime64[Y]')).astype(np.int64)
+    known = np.unique(within)
+    begins = known[np.diff(known, prepend=known[-1] - 366).argmax()]
+    years = first.astype('datetime64[Y]') - (within < begins).astype(int)
     return table.days - years.astype('datetime64[D]').astype(np.int64)[:, None]
 
 

@@ -103,9 +103,17 @@ def features_of(frame: Any, probabilities: np.ndarray, arguments: argparse.Names
 def places_of(frame: Any) -> np.ndarray:
     """Middles in metres, (N,2); NaN without geometry."""
     points = frame.geometry.representative_point()
-    if frame.crs is not None and not (frame.crs.is_projected and frame.crs.axis_info[0].unit_name == 'metre'):
+    if frame.crs is not None and not _true_metres(frame.crs):
         points = points.to_crs(frame.estimate_utm_crs())
     return np.column_stack([points.x, points.y])
+
+
+def _true_metres(crs: Any) -> bool:
+    """Whether distances in a reference system are (about) metres on the ground; Mercator's grow towards the poles."""
+    if not (crs.is_projected and crs.axis_info[0].unit_name == 'metre'):
+        return False
+    method = crs.coordinate_operation.method_name if crs.coordinate_operation is not None else ''
+    return 'Pseudo Mercator' not in method and not method.startswith('Mercator')
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -119,7 +127,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.labelled is not None:
         column = frame[arguments.labelled]
         labelled = (column.notna() & (column.astype(str).str.strip() != '')).to_numpy()
-    usable = np.isfinite(probabilities).all(axis=1) & np.isfinite(places).all(axis=1)
+    placed = np.isfinite(places).all(axis=1)
+    usable = np.isfinite(probabilities).all(axis=1) & placed
     candidates = np.flatnonzero(usable & ~labelled)
     if not len(candidates):
         raise DataError(
@@ -127,10 +136,10 @@ def main(arguments: argparse.Namespace) -> None:
             f'{int((~usable).sum())} have no probabilities or no geometry',
             path=arguments.file,
         )
-    spaced: dict[str, Any] = dict(spacing=arguments.spacing, taken=places[labelled & usable])
+    spaced: dict[str, Any] = dict(spacing=arguments.spacing, taken=places[labelled & placed])
     if arguments.strategy == 'core-set':
         features = features_of(frame, probabilities, arguments)
-        known = features[labelled & usable & np.isfinite(features).all(axis=1)]
+        known = features[labelled & np.isfinite(features).all(axis=1)]
         chosen, scores = core_set_order(
             features[candidates], arguments.count, known, places=places[candidates], **spaced
         )
@@ -140,6 +149,13 @@ def main(arguments: argparse.Namespace) -> None:
         values = of(probabilities[candidates])
         chosen = choose(values, places[candidates], arguments.count, **spaced)
         scores = values[chosen]
+    if not len(chosen):
+        raise DataError(
+            f'none of {len(candidates)} candidates lies {arguments.spacing:g} m from all that is labelled, or none has '
+            'all features',
+            path=arguments.file,
+            hint='Take a smaller --spacing or other --features.',
+        )
     write(frame.iloc[candidates[chosen]], scores, arguments)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f'{arguments.out}: {len(chosen)} of {len(candidates)} candidates, by {arguments.strategy}')

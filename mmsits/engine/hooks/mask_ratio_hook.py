@@ -16,6 +16,7 @@ class MaskRatioHook(Hook):
     """Change the ratio of a `MaskedSeriesModel`'s mask from step to step, along a straight line.
 
     The ratio is a function of the iteration, so a resumed run goes on where it was. It is in the log as `mask_ratio`.
+    Validation keeps the ratio of the config.
 
     Args:
         begin: ratio at the first iteration, between 0 and 1.

@@ -73,7 +73,7 @@ class ReconstructionDrawingHook(Hook):
             for sensor, series in batch['inputs'].items()
         }
         device = next(iter(inputs.values())).values.device
-        hidden = model.draw(inputs, torch.Generator(device).manual_seed(0))
+        hidden = model.draw_fixed(inputs, batch['metas'][: self.max_pictures])
         found = model.reconstruct(inputs, hidden)
         model.train(training)
         metainfo = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}

@@ -14,13 +14,15 @@ def day_of_year(days: Tensor, first_day: int = 1) -> Tensor:
 
     Args:
         days: days since the model's reference date.
-        first_day: day of the year of that date; days before and after the year go round, with 365 days.
+        first_day: day of the year of that date; days before and after the year go round, with 365 days. Where it is 1,
+            366 is the last day of a leap year; where the season begins later, it is New Year.
 
     Returns:
         Int64, of the same shape. `first_day=0` takes days that are days of the year already, 0 too.
     """
     number = days.to(torch.int64) + first_day
-    return torch.where((number < 0) | (number > 366), (number - 1).remainder(365) + 1, number)
+    outside = (number < min(first_day, 1)) | (number > (366 if first_day <= 1 else 365))
+    return torch.where(outside, (number - 1).remainder(365) + 1, number)
 
 
 def cut_day_of_year(day: Tensor) -> Tensor:

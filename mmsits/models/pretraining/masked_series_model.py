@@ -50,7 +50,8 @@ class MaskedSeriesModel(BaseModel):
         init_cfg: mmengine's initialisation config.
 
     Attributes:
-        mask: what draws; its `ratio` may be changed.
+        mask: what draws in training; its `ratio` may be changed.
+        fixed_mask: what draws in evaluation, always as configured, so that scores of all iterations compare.
 
     Raises:
         ValueError: for options that cannot work.
@@ -73,6 +74,7 @@ class MaskedSeriesModel(BaseModel):
             raise ValueError(f'hide_sensor={hide_sensor}: a share of the samples, from 0 to 1')
         self.backbone = MODELS.build(backbone)
         self.mask = MODELS.build({'type': 'SeriesMask', **(mask or {})})
+        self.fixed_mask = MODELS.build({'type': 'SeriesMask', **(mask or {})})
         self.gate = None if vegetation_gate is None else VegetationGate(**vegetation_gate)
         self.hide_sensor, self.feature_index = hide_sensor, feature_index
         self.read = _sensors_of(self.backbone)
@@ -96,7 +98,7 @@ class MaskedSeriesModel(BaseModel):
         Args:
             inputs: sensor -> series, batched and normalised.
             targets: labels; not used.
-            metas: meta information; not used.
+            metas: meta information; the gate looks for statistics of the samples' own in it.
             mode: 'loss' (dict of losses), 'predict' (a list with one dict, see `evaluate`) or 'tensor' (features
                 (N, C')).
 
@@ -107,9 +109,9 @@ class MaskedSeriesModel(BaseModel):
             ValueError: if the mode is unknown, or a sensor is missing.
         """
         if mode == 'loss':
-            return self.loss(inputs)
+            return self.loss(inputs, metas)
         if mode == 'predict':
-            return [self.evaluate(inputs)]
+            return [self.evaluate(inputs, metas)]
         if mode == 'tensor':
             return self.extract_features(inputs)
         raise ValueError(f"mode={mode!r}: expected 'loss', 'predict' or 'tensor'.")
@@ -118,45 +120,62 @@ class MaskedSeriesModel(BaseModel):
         """Features (N, C') of the backbone with nothing hidden, averaged over the pixels that were observed."""
         return average_features(self.backbone, inputs, self.feature_index)
 
-    def loss(self, inputs: Inputs) -> dict[str, Tensor]:
+    def loss(self, inputs: Inputs, metas: Sequence[SampleMeta] | None = None) -> dict[str, Tensor]:
         """`loss_<sensor>` of each sensor, and `hidden`, the share of the observations that was hidden."""
-        hidden = self.draw(inputs)
+        hidden = self.draw(inputs, metas=metas)
         errors = self.squared_errors(inputs, hidden)
         losses = {f'loss_{sensor}': total / count.clamp(min=1) for sensor, (total, count) in errors.items()}
         return {**losses, 'hidden': _hidden_share(inputs, hidden)}
 
     @torch.no_grad()
-    def evaluate(self, inputs: Inputs) -> dict[str, Any]:
+    def evaluate(self, inputs: Inputs, metas: Sequence[SampleMeta] | None = None) -> dict[str, Any]:
         """Sums of squared errors and numbers of hidden values, `errors[sensor] = (sum, number)`, with masks that are
         the same whenever the same batch comes."""
-        device = next(iter(inputs.values())).values.device
-        hidden = self.draw(inputs, torch.Generator(device).manual_seed(_EVALUATION_SEED))
+        hidden = self.draw_fixed(inputs, metas)
         errors = self.squared_errors(inputs, hidden)
         return dict(errors={sensor: (float(total), float(count)) for sensor, (total, count) in errors.items()})
 
-    def draw(self, inputs: Inputs, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def draw_fixed(self, inputs: Inputs, metas: Sequence[SampleMeta] | None = None) -> dict[str, Tensor]:
+        """What to hide in evaluation: the same whenever the same batch comes, whatever training has made of the
+        ratio."""
+        device = next(iter(inputs.values())).values.device
+        generator = torch.Generator(device).manual_seed(_EVALUATION_SEED)
+        return self.draw(inputs, generator, metas, self.fixed_mask)
+
+    def draw(
+        self,
+        inputs: Inputs,
+        generator: torch.Generator | None = None,
+        metas: Sequence[SampleMeta] | None = None,
+        mask: Any = None,
+    ) -> dict[str, Tensor]:
         """What to hide: bool (N, T, H, W) by sensor.
 
         Args:
             inputs: sensor -> series.
             generator: of random numbers, on their device; default torch's own.
+            metas: see `pass_gate`.
+            mask: what draws; default that of training.
 
         Raises:
             ValueError: if a sensor is missing.
         """
         valid = {sensor: _valid_pixels(self._series(inputs, sensor)) for sensor in (*self.read, *self._only_targets())}
-        hidden = {sensor: self.mask.draw(seen, generator) for sensor, seen in valid.items()}
-        hidden = self.pass_gate(inputs, hidden)
+        drawing = self.mask if mask is None else mask
+        hidden = {sensor: drawing.draw(seen, generator) for sensor, seen in valid.items()}
+        hidden = self.pass_gate(inputs, hidden, metas)
         hidden = self._hide_sensors(hidden, valid, generator)
         read = leave_something({s: hidden[s] for s in self.read}, {s: valid[s] for s in self.read}, generator)
         return hidden | read
 
-    def pass_gate(self, inputs: Inputs, hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What stays hidden behind the vegetation gate."""
+    def pass_gate(
+        self, inputs: Inputs, hidden: Mapping[str, Tensor], metas: Sequence[SampleMeta] | None = None
+    ) -> dict[str, Tensor]:
+        """What stays hidden behind the vegetation gate; `metas` of the samples, where these bring statistics."""
         passed = dict(hidden)
         if self.gate is not None and self.gate.sensor in passed:
             sensor = self.gate.sensor
-            dates = self.gate(self._series(inputs, sensor), self._statistics(sensor))
+            dates = self.gate(self._series(inputs, sensor), self._statistics(sensor, metas))
             passed[sensor] = passed[sensor] & dates[:, :, None, None]
         return passed
 
@@ -237,7 +256,13 @@ class MaskedSeriesModel(BaseModel):
             )
         return inputs[sensor]
 
-    def _statistics(self, sensor: str) -> tuple[Tensor, Tensor] | None:
+    def _statistics(self, sensor: str, metas: Sequence[SampleMeta] | None) -> tuple[Tensor, Tensor] | None:
+        own = [meta['statistics'][sensor] for meta in metas or () if sensor in (meta.get('statistics') or {})]
+        # A batch of which only some samples bring them was refused by the preprocessor.
+        if own:
+            device = self.mask_tokens[next(iter(self.read))].device
+            mean, std = (torch.tensor([one[name] for one in own], device=device) for name in ('mean', 'std'))
+            return mean, std
         known = getattr(self.data_preprocessor, 'has_statistics', None)
         if known is None or sensor not in self.data_preprocessor.sensors or not known(sensor):
             return None

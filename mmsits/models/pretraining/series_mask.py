@@ -140,8 +140,8 @@ class VegetationGate(nn.Module):
 
         Args:
             series: of the sensor, normalised.
-            statistics: mean and standard deviation (C,) that it was normalised by; not needed with
-                `of_normalised_values`.
+            statistics: mean and standard deviation (C,), or (N, C) of each sample, that it was normalised by; not
+                needed with `of_normalised_values`.
 
         Returns:
             Bool (N, T).
@@ -170,8 +170,13 @@ class VegetationGate(nn.Module):
                 )
             mean, std = statistics
             places = zip((red, nir), self._positions, strict=True)
-            red, nir = (band * std[position] + mean[position] for band, position in places)
+            red, nir = (band * _of_band(std, position) + _of_band(mean, position) for band, position in places)
         return (nir - red) / (nir + red + 1e-20)
+
+
+def _of_band(statistics: Tensor, position: int) -> Tensor:
+    """Of (C,) or (N, C), what goes with a band (N, T, H, W)."""
+    return statistics[..., position].reshape(-1, 1, 1, 1)
 
 
 def leave_something(

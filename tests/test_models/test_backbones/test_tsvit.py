@@ -137,8 +137,10 @@ def test_the_last_layer_computes_no_more_than_is_kept() -> None:
 
 
 def test_days_of_the_year() -> None:
-    assert day_of_year(torch.tensor([0, 364, 365, 366, -2])).tolist() == [1, 365, 366, 2, 364]
-    assert day_of_year(torch.tensor([0, 121, 122]), first_day=244).tolist() == [244, 365, 366]
+    assert day_of_year(torch.tensor([0, 364, 365, 366, -1, -2])).tolist() == [1, 365, 366, 2, 365, 364]
+    # 31 December and 1 January behind 1 September; day 0 would be padding.
+    assert day_of_year(torch.tensor([0, 121, 122, -244]), first_day=244).tolist() == [244, 365, 1, 365]
+    assert day_of_year(torch.tensor([0, 1, 366]), first_day=0).tolist() == [0, 1, 366]
     assert day_of_year(torch.tensor([123]), first_day=244).tolist() == [2]
     cut = cut_day_of_year(torch.arange(367))
     assert (torch.arange(367) - cut).sum() == 19

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmsits.models import MaskedSeriesModel, SeriesMask
 from mmsits.models.pretraining import VegetationGate
 from mmsits.models.pretraining.series_mask import leave_something
-from mmsits.structures import ImageSeries
+from mmsits.structures import ImageSeries, SampleMeta
 
 init_default_scope('mmseg')
 
@@ -158,6 +158,33 @@ def test_evaluation_repeats_itself_and_leaves_random_numbers_alone() -> None:
     assert first[1] > 0
     assert torch.equal(torch.get_rng_state(), state)
     assert model(inputs, mode='tensor').shape == (2, 16)
+
+
+def test_evaluation_does_not_follow_the_ratio_of_training() -> None:
+    model, inputs = build().eval(), {'s2': make_series()}
+    before = model.evaluate(inputs)['errors']['s2']
+    model.mask.ratio = 0.9
+    assert model.evaluate(inputs)['errors']['s2'] == before
+    assert model.draw(inputs)['s2'].sum() > model.draw_fixed(inputs)['s2'].sum()
+
+
+def test_the_gate_knows_statistics_of_the_samples_own() -> None:
+    model = build(
+        dict(BACKBONES['stcln'], in_channels=2),
+        vegetation_gate=dict(red=0, nir=1),
+        data_preprocessor=dict(
+            type='SeriesDataPreprocessor', sensors=dict(s2=2), statistics=dict(s2=dict(mean=[0.0] * 2, std=[1.0] * 2))
+        ),
+    )
+    series = green_series(1.0)
+    own = dict(mean=[0.0, 0.1], std=[1.0, 0.5])
+    values = (series.values - torch.tensor(own['mean'])[:, None, None]) / torch.tensor(own['std'])[:, None, None]
+    values[0, 1, 1] = 0.5  # 0.35 as reflectance: NDVI 0.08, but 0.25 with the model's statistics
+    inputs = {'s2': series._replace(values=values)}
+    every = {'s2': torch.ones(1, 2, 10, 10, dtype=torch.bool)}
+    assert model.pass_gate(inputs, every)['s2'].flatten(2).any(2).tolist() == [[True, True]]
+    metas = [SampleMeta(sample_id='a', season_start=0, statistics=dict(s2=own))]
+    assert model.pass_gate(inputs, every, metas)['s2'].flatten(2).any(2).tolist() == [[True, False]]
 
 
 def test_a_sensor_is_reconstructed_from_the_other() -> None:
