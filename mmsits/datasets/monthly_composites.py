@@ -31,7 +31,7 @@ SPLITS = ('train', 'val', 'test')
 HARVEST = 'seven months before the harvest'
 """The season start of all samples: the first day of their first window."""
 _TABLES = ('regions.csv', 'regions.xlsx', 'regions.gpkg')
-_PATCH = re.compile(r'(?P<region>.+)_r\d+_c\d+')
+_PATCH = re.compile(r'(?P<region>.+)_r(?P<row>\d+)_c(?P<column>\d+)')
 
 
 class MonthlyCompositeDataset(SeriesDataset):
@@ -424,6 +424,12 @@ def _region_of(name: str) -> str:
     return match['region'] if match else name
 
 
+def _place_of(name: str) -> tuple[int, int]:
+    """Row and column of a patch."""
+    match = _PATCH.fullmatch(name)
+    return (int(match['row']), int(match['column'])) if match else (0, 0)
+
+
 def _date_folders(folder: Path) -> list[Path]:
     """Folders of a sensor's dates, oldest first."""
     found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
@@ -465,7 +471,10 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
 def _box(paths: Sequence[str]) -> tuple[str, tuple[float, float, float, float]] | None:
     """CRS and box of a region's patches: those of its first and last row and column; None without georeference."""
     corners = []
-    for path in {min(paths), max(paths)}:
+    # Not every place has a patch, so the patches of the outer rows and columns need not be the first and last by name.
+    places = {path: _place_of(Path(path).stem) for path in paths}
+    outer = {end(paths, key=lambda path: places[path][axis]) for axis in range(2) for end in (min, max)}
+    for path in sorted(outer):
         with open_raster(path) as file:
             if file.crs is None:
                 return None
