@@ -195,6 +195,18 @@ def test_harvest_dates_come_from_the_table_of_regions(tmp_path: Path) -> None:
         len(EuroCropMapDataset(str(tmp_path)))
 
 
+def test_provinces_come_from_the_table_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    write_root(tmp_path, ['a_r00_c00', 'b_r00_c00'], [211], np.int16, radar_only=True)
+    (tmp_path / 'regions.csv').write_text('uuid,harvest_date,province\na,2018-09-01,East_Azerbaijan\nb,2018-09-01,\n')
+    dataset = EuroCropMapDataset(str(tmp_path), sensors=('s1',))
+    first, second = (dataset.get_data_info(index) for index in (0, 1))
+    assert first['province'] == 'East_Azerbaijan'
+    assert 'province' not in second
+    (tmp_path / 'regions.gpkg').write_bytes(b'no database')
+    with pytest.raises(DataError, match=r'cannot be read.*regions\.gpkg|regions\.gpkg.*cannot be read'):
+        len(EuroCropMapDataset(str(tmp_path), sensors=('s1',), regions='regions.gpkg'))
+
+
 def broken(folder: Path, kind: str) -> None:
     image = folder / 's2' / '2' / 'x.tif'
     if kind == 'cut off':
