@@ -2,7 +2,8 @@
 
 A calendar is a CSV file (with the column `crop`) or a workbook (one sheet per crop or season) with the columns
 Province, Planting Start Date, Planting End Date, Harvest Start Date and Harvest End Date. Dates are 'MM-DD' of the
-Solar Hijri (Jalali) or the Gregorian calendar, or full dates 'YYYY-MM-DD'; '-' where there is none.
+Solar Hijri (Jalali) or the Gregorian calendar, or full dates 'YYYY-MM-DD', whose years tell which calendar they are of;
+'-' where there is none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import datetime
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -62,8 +64,8 @@ def _is_leap(year: int) -> bool:
 
 
 def plain_name(name: str) -> str:
-    """A name of a crop or province as it is compared: lower case, letters and digits only."""
-    return re.sub(r'[^a-z0-9]+', '', name.lower())
+    """A name of a crop or province as it is compared: lower case, letters and digits of any script only."""
+    return re.sub(r'[\W_]+', '', unicodedata.normalize('NFKC', name).lower())
 
 
 class CropCalendar:
@@ -134,13 +136,22 @@ class CropCalendar:
 
     def _dates(self, texts: list[str]) -> list[datetime.date]:
         if all(len(text.split('-')) == 3 for text in texts):
-            return [datetime.date.fromisoformat(text) for text in texts]
+            return [_full_date(text) for text in texts]
         if self.start_year is None:
             raise ValueError(f'{texts[0]!r} has no year: give the year that the season starts in (start_year)')
         months, days = zip(*(_month_and_day(text) for text in texts), strict=True)
         turn = next((index for index in range(1, 4) if months[index] < months[index - 1]), 4)
         convert = jalali_to_gregorian if self.system == 'jalali' else datetime.date
         return [convert(self.start_year + (i >= turn), months[i], days[i]) for i in range(4)]
+
+
+def _full_date(text: str) -> datetime.date:
+    """A date of either calendar: no image is older than the last Jalali year that can be converted."""
+    try:
+        year, month, day = map(int, text.split('-'))
+    except ValueError as error:
+        raise ValueError(f'{text!r} is no date (YYYY-MM-DD)') from error
+    return jalali_to_gregorian(year, month, day) if year <= _LAST_YEAR else datetime.date(year, month, day)
 
 
 def _month_and_day(text: str) -> tuple[int, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from mmseg.registry import DATASETS
 
 from mmsits.structures import NOT_THIS_CROP
@@ -183,6 +185,7 @@ class ISRCDataset(MonthlyCompositeDataset):
     def crop_roots(self, folder: Path) -> dict[str, Path]:
         """See :class:`MonthlyCompositeDataset`."""
         if self.roots is None:
+            self._report_other_crops(folder)
             return {crop: folder / crop for crop in (*ISRC_CROPS, ALL_CROPS) if (folder / crop / LABELS).is_dir()}
         chosen = {crop: folder / root for crop, root in self.roots.items()}
         for crop, root in chosen.items():
@@ -193,6 +196,17 @@ class ISRCDataset(MonthlyCompositeDataset):
                     hint="Correct it, or leave the crop out ('').",
                 )
         return chosen
+
+    def _report_other_crops(self, folder: Path) -> None:
+        others = sorted(path.parent.name for path in folder.glob(f'*/{LABELS}'))
+        others = [name for name in others if name not in (*ISRC_CROPS, ALL_CROPS)]
+        if others:
+            print_log(
+                f'{folder}: {", ".join(others)} are none of the crops {", ".join(ISRC_CROPS)}; their patches are left '
+                'out. If they are called otherwise here, name their folders in `roots`.',
+                'current',
+                logging.WARNING,
+            )
 
     def labels_of(self, held: np.ndarray, info: Mapping[str, Any]) -> np.ndarray:
         """See :class:`MonthlyCompositeDataset`."""

@@ -31,7 +31,7 @@ SPLITS = ('train', 'val', 'test')
 HARVEST = 'seven months before the harvest'
 """The season start of all samples: the first day of their first window."""
 _TABLES = ('regions.csv', 'regions.xlsx', 'regions.gpkg')
-_PATCH = re.compile(r'(?P<region>.+)_r\d+_c\d+')
+_PATCH = re.compile(r'(?P<region>.+)_r(?P<row>\d+)_c(?P<column>\d+)')
 
 
 class MonthlyCompositeDataset(SeriesDataset):
@@ -55,8 +55,8 @@ class MonthlyCompositeDataset(SeriesDataset):
         split_by: 'region': regions whose boxes overlap, and all patches of one, are in one split, so that no field is
             in two. 'patch', as published: each patch by itself, so that neighbours of training patches are tested.
         split_seed: of the division.
-        regions: table with the columns `uuid` and `harvest_date` (.csv, .xlsx, .gpkg), relative to `data_root`; None
-            looks for regions.csv, .xlsx, .gpkg there.
+        regions: table with the columns `uuid` and `harvest_date`, and `province` if it is known (.csv, .xlsx, .gpkg),
+            relative to `data_root`; None looks for regions.csv, .xlsx, .gpkg there.
         harvest_date: of regions that no table has, 'YYYY-MM-DD'.
         only_annotated: leave out patches without any pixel of a crop.
         zeros_observed: take 0 in all bands for an observation, as published.
@@ -132,7 +132,8 @@ class MonthlyCompositeDataset(SeriesDataset):
             raise DataError('the folder of the dataset does not exist', path=base, hint='Give it as data_root.')
         made = self.split is not None and (base / self.split).is_dir()
         folder = base / str(self.split) if made else base
-        harvests = self._read_harvests(base)
+        table = self._table_of_regions(base)
+        harvests = {} if table is None else read_harvest_dates(table)
         entries = [
             entry for crop, root in self.crop_roots(folder).items() for entry in self._entries(crop, root, harvests)
         ]
@@ -143,6 +144,10 @@ class MonthlyCompositeDataset(SeriesDataset):
                 hint='Correct data_root, or cut patches: tools/dataset_converters/polygons.py.',
             )
         self._report_missing(entries)
+        provinces = {} if table is None else read_provinces(table)
+        for entry in entries:
+            if entry['region'] in provinces:
+                entry['province'] = provinces[entry['region']]
         if self.split is not None and not made:
             entries = self._divided(entries)
         if self.only_annotated:
@@ -246,14 +251,12 @@ class MonthlyCompositeDataset(SeriesDataset):
             )
         return entries
 
-    def _read_harvests(self, base: Path) -> dict[str, datetime.date]:
+    def _table_of_regions(self, base: Path) -> Path | None:
         candidates = [base / self.regions] if self.regions else [base / name for name in _TABLES]
         path = next((path for path in candidates if path.is_file()), None)
-        if path is not None:
-            return read_harvest_dates(path)
-        if self.regions:
+        if path is None and self.regions:
             raise DataError('the table of regions is missing', path=candidates[0], hint='Correct `regions`.')
-        return {}
+        return path
 
     def _report_missing(self, entries: Sequence[Mapping[str, Any]]) -> None:
         for sensor in self.sensors:
@@ -371,19 +374,7 @@ def read_harvest_dates(path: Path) -> dict[str, datetime.date]:
     Raises:
         DataError: if the table cannot be read, lacks a column, or holds what is no date.
     """
-    import pandas
-
-    try:
-        if path.suffix == '.csv':
-            table = pandas.read_csv(path, dtype=str)
-        elif path.suffix == '.xlsx':
-            table = pandas.read_excel(path, dtype=str)
-        else:
-            import pyogrio
-
-            table = pyogrio.read_dataframe(path, read_geometry=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise DataError(f'the table of regions cannot be read ({error})', path=path, hint='Write it again.') from error
+    table = _read_table(path)
     missing = [name for name in ('uuid', 'harvest_date') if name not in table]
     if missing:
         raise DataError(
@@ -399,6 +390,37 @@ def read_harvest_dates(path: Path) -> dict[str, datetime.date]:
         }
     except ValueError as error:
         raise DataError(f'harvest_date: {error}', path=path, hint='Write dates as YYYY-MM-DD.') from error
+
+
+def read_provinces(path: Path) -> dict[str, str]:
+    """Province by region, from a table with the columns `uuid` and `province`; none without the latter.
+
+    Raises:
+        DataError: if the table cannot be read.
+    """
+    table = _read_table(path)
+    if 'province' not in table:
+        return {}
+    known = table.dropna(subset=['uuid', 'province'])
+    return dict(zip(known['uuid'].astype(str), known['province'].astype(str), strict=True))
+
+
+def _read_table(path: Path) -> Any:
+    import pandas
+
+    try:
+        if path.suffix == '.csv':
+            table = pandas.read_csv(path, dtype=str)
+        elif path.suffix == '.xlsx':
+            table = pandas.read_excel(path, dtype=str)
+        else:
+            import pyogrio
+
+            table = pyogrio.read_dataframe(path, read_geometry=False)
+    # pyogrio and zipfile have errors of their own for damaged files.
+    except Exception as error:
+        raise DataError(f'the table of regions cannot be read ({error})', path=path, hint='Write it again.') from error
+    return table
 
 
 def _date(text: str) -> datetime.date:
@@ -422,6 +444,12 @@ def _checked_shares(shares: dict[str, float]) -> dict[str, float]:
 def _region_of(name: str) -> str:
     match = _PATCH.fullmatch(name)
     return match['region'] if match else name
+
+
+def _place_of(name: str) -> tuple[int, int]:
+    """Row and column of a patch."""
+    match = _PATCH.fullmatch(name)
+    return (int(match['row']), int(match['column'])) if match else (0, 0)
 
 
 def _date_folders(folder: Path) -> list[Path]:
@@ -465,7 +493,10 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
 def _box(paths: Sequence[str]) -> tuple[str, tuple[float, float, float, float]] | None:
     """CRS and box of a region's patches: those of its first and last row and column; None without georeference."""
     corners = []
-    for path in {min(paths), max(paths)}:
+    # Not every place has a patch, so the patches of the outer rows and columns need not be the first and last by name.
+    places = {path: _place_of(Path(path).stem) for path in paths}
+    outer = {end(paths, key=lambda path: places[path][axis]) for axis in range(2) for end in (min, max)}
+    for path in sorted(outer):
         with open_raster(path) as file:
             if file.crs is None:
                 return None

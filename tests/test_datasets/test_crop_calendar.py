@@ -114,3 +114,24 @@ def test_a_workbook_has_a_sheet_for_each_season(tmp_path):
     calendar = read_calendar(tmp_path / 'calendar.xlsx', 'jalali', 1400)
     assert calendar.seasons == ['Canola']
     assert calendar.season('Canola', 'Mazandaran').harvest_start == datetime.date(2022, 5, 1)
+
+
+def test_names_of_other_scripts_are_told_apart():
+    wheat = {'فارس': ['07-11', '09-10', '02-11', '05-31'], 'کرمان': ['01-11', '02-10', '03-11', '05-31']}
+    calendar = CropCalendar({'گندم': wheat, 'جو': {}}, system='jalali', start_year=1400)
+    assert calendar.seasons_of('جو') == ['جو']
+    assert calendar.season('گندم', 'فارس').harvest_start.isoformat() == '2022-05-01'
+    assert calendar.season('گندم', 'کرمان').harvest_start.isoformat() == '2021-06-01'
+    assert calendar.season('گندم', 'یزد') is None
+
+
+@pytest.mark.parametrize('system', ['jalali', 'gregorian'])
+def test_full_dates_are_of_the_calendar_that_their_years_tell(system):
+    entries = {
+        'canola': {
+            'Fars': ['1400-07-11', '1400-09-10', '1401-02-31', '1401-05-31'],
+            'Ilam': ['2021-10-03', '2021-12-01', '2022-05-21', '2022-08-22'],
+        }
+    }
+    calendar = CropCalendar(entries, system=system)
+    assert calendar.season('canola', 'Fars') == calendar.season('canola', 'Ilam')

@@ -13,6 +13,7 @@ import torch
 from mmsits.datasets import AnnotatedSampler, DataError, EuroCropMapDataset, ISRCDataset
 from mmsits.datasets.base import day_number
 from mmsits.datasets.composite_windows import monthly_windows, months_before, window_days
+from mmsits.datasets.monthly_composites import _groups
 from mmsits.datasets.transforms import PackSeriesInputs, SeriesRandomRotate, StretchToUnit
 from mmsits.structures import ImageSeries
 from tests.helpers.composites import SIZE, write_root, write_tif
@@ -82,6 +83,19 @@ def test_crops_may_be_absent_and_roots_named(iran: Path) -> None:
         ISRCDataset(str(iran), roots=dict(rye='rye'))
 
 
+def test_folders_of_unknown_crops_are_named_in_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr('mmsits.datasets.cropmapping.print_log', lambda text, *_: said.append(text))
+    for crop in ('maize', 'sugerbeet'):
+        write_root(tmp_path / crop, ['a_r00_c00'], [1], radar_only=True)
+    assert len(ISRCDataset(str(tmp_path), sensors=('s1',), **PACK)) == 1
+    assert len(said) == 1
+    assert 'sugerbeet are none of the crops' in said.pop()
+    roots = dict(maize='maize', sugarbeet='sugerbeet')
+    assert len(ISRCDataset(str(tmp_path), sensors=('s1',), roots=roots, **PACK)) == 2
+    assert not said
+
+
 def test_masks_of_shares_are_cut_at_the_share(tmp_path: Path) -> None:
     write_root(tmp_path / 'pea', ['x'], [0, 0.02, 0.4, 1.0], np.float32)
     for share, expected in ((0.5, [255, 255, 255, 5]), (0.01, [255, 5, 5, 5])):
@@ -145,6 +159,16 @@ def test_regions_that_overlap_are_in_one_split(tmp_path: Path) -> None:
     assert parts == split_of(tmp_path, shares=dict(train=0.6, val=0.2, test=0.2))
 
 
+def test_a_region_reaches_to_its_outer_patches_where_not_every_place_has_one(tmp_path: Path) -> None:
+    step, zeros = SIZE * 10, np.zeros((1, SIZE, SIZE), np.uint8)
+    places = {'a_r09_c01': (9, 1), 'a_r50_c07': (50, 7), 'a_r100_c00': (100, 0), 'b_r00_c00': (50, 7), 'c': (9, 8)}
+    for name, (row, column) in places.items():
+        write_tif(tmp_path / f'{name}.tif', zeros, (column * step, -row * step))
+    entries = [dict(region=name.split('_')[0], label_path=str(tmp_path / f'{name}.tif')) for name in places]
+    first, second, third, overlapping, apart = _groups(entries).tolist()
+    assert first == second == third == overlapping != apart
+
+
 def test_patches_of_a_region_stay_together_unless_asked_for(tmp_path: Path) -> None:
     write_root(tmp_path, regions(6), [211], np.int16, radar_only=True)
     parts = split_of(tmp_path)
@@ -169,6 +193,18 @@ def test_harvest_dates_come_from_the_table_of_regions(tmp_path: Path) -> None:
     (tmp_path / 'regions.csv').write_text('id,date\na,2018-09-01\n')
     with pytest.raises(DataError, match='uuid'):
         len(EuroCropMapDataset(str(tmp_path)))
+
+
+def test_provinces_come_from_the_table_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    write_root(tmp_path, ['a_r00_c00', 'b_r00_c00'], [211], np.int16, radar_only=True)
+    (tmp_path / 'regions.csv').write_text('uuid,harvest_date,province\na,2018-09-01,East_Azerbaijan\nb,2018-09-01,\n')
+    dataset = EuroCropMapDataset(str(tmp_path), sensors=('s1',))
+    first, second = (dataset.get_data_info(index) for index in (0, 1))
+    assert first['province'] == 'East_Azerbaijan'
+    assert 'province' not in second
+    (tmp_path / 'regions.gpkg').write_bytes(b'no database')
+    with pytest.raises(DataError, match=r'cannot be read.*regions\.gpkg|regions\.gpkg.*cannot be read'):
+        len(EuroCropMapDataset(str(tmp_path), sensors=('s1',), regions='regions.gpkg'))
 
 
 def broken(folder: Path, kind: str) -> None:

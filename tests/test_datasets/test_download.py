@@ -30,6 +30,7 @@ from mmsits.datasets.download import (  # noqa: E402
 )
 from mmsits.datasets.download.composites import S2_BANDS  # noqa: E402
 from mmsits.datasets.errors import DataError  # noqa: E402
+from mmsits.datasets.monthly_composites import read_harvest_dates  # noqa: E402
 from mmsits.datasets.polygons import RegionBox, encode_raster, read_raster  # noqa: E402
 from mmsits.datasets.scene.grid import Grid  # noqa: E402
 
@@ -300,6 +301,23 @@ def test_the_tool_downloads_from_a_static_catalogue_and_cuts_patches(tmp_path, s
     assert not (tmp_path / 'download_failures.json').exists()
     cut = read_raster(tmp_path / 'patches' / 'train' / 'pea' / 's2' / '6' / 'u_r00_c00.tif')
     assert cut == pytest.approx(0.6)
+
+
+def test_the_harvest_of_every_tile_of_a_map_is_written_for_the_dataset(tmp_path, shelf, monkeypatch):
+    pytest.importorskip('pystac')
+    geopandas = pytest.importorskip('geopandas')
+    (tmp_path / 'stac').mkdir()
+    catalogue = write_catalogue(tmp_path / 'stac', shelf)
+    columns = dict(uuid=['u'], crop=['Spain'], harvest_date=['2022-05-01'], crs=['EPSG:32639'])
+    names = ('left', 'bottom', 'right', 'top')
+    columns |= {name: [value] for name, value in zip(names, REGION.bounds, strict=True)}
+    geopandas.GeoDataFrame(columns, geometry=[PLACE], crs=4326).to_file(tmp_path / 'regions.gpkg', layer='regions')
+    source = write(tmp_path / 'eucropmap.tif', np.uint16(216), 0)
+    command = (tmp_path, '--stac', catalogue, '--sensors', 's1', '--labels', source, '--largest', 5)
+    assert run_tool(monkeypatch, *command) == 0
+    found = read_harvest_dates(tmp_path / 'patches' / 'regions.csv')
+    assert found == dict.fromkeys(['ut000000', 'ut000001', 'ut001000', 'ut001001'], HARVEST)
+    assert (tmp_path / 'regions' / 'crop_map' / 'ut001001.tif').is_file()
 
 
 def test_a_catalogue_that_is_none_and_an_unknown_collection_are_named(tmp_path, shelf):

@@ -29,6 +29,7 @@ from mmsits.datasets.download import (
 )
 from mmsits.datasets.download.composites import DEFAULT_MASK, PUBLISHED_MASK
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.monthly_composites import read_harvest_dates
 from mmsits.datasets.polygons import RegionBox, cut_region, read_regions
 from mmsits.datasets.polygons.patches import cut_labels
 from mmsits.engine.command_line import progress_bar, run_tool
@@ -127,7 +128,18 @@ def main(options: argparse.Namespace) -> None:
             except DataError as error:
                 failures[region.uid] = str(error)
             progress(number + 1, len(regions))
+    if options.labels is not None:
+        write_harvests(regions, options.folder / 'patches' / 'regions.csv')
     report(regions, reports, failures, patches, options)
+
+
+def write_harvests(regions: list[RegionBox], path: Path) -> None:
+    """What reads the patches wants the harvest of each region, by the names that tiles have; lines of other regions
+    that stand there stay."""
+    held = read_harvest_dates(path) if path.is_file() else {}
+    held |= {region.uid: region.harvest for region in regions if region.harvest is not None}
+    lines = ['uuid,harvest_date', *(f'{uid},{harvest.isoformat()}' for uid, harvest in held.items())]
+    write_atomically(path, ('\n'.join(lines) + '\n').encode())
 
 
 def report(

@@ -58,7 +58,7 @@ def read_fields(
     """Read the fields of all crops.
 
     Geometries that cross themselves are repaired (`make_valid`, of which the areas are kept); features without an area
-    are left out; both are said in the log. Files may differ in their CRS.
+    or without a crop are left out; all of it is said in the log. Files may differ in their CRS.
 
     Args:
         source: a vector file with a column for the crop, or a folder with a file for each crop.
@@ -109,12 +109,35 @@ def _read_file(
     if not crop and column not in frame.columns:
         held = [name for name in frame.columns if name != 'geometry']
         raise DataError(f'no crop column {column!r}, there are {held}', path=path, hint='Choose one of these.')
-    texts = [crop] * len(frame) if crop else [str(value).strip() for value in frame[column]]
+    texts = [crop] * len(frame) if crop else ['' if _is_absent(value) else str(value) for value in frame[column]]
     crops = [aliases.get(plain_name(text), plain_name(text)) for text in texts]
     frame = frame.assign(crop=crops, field=[f'{path.stem}-{number}' for number in range(len(frame))])
-    frame = _repair(frame, path).to_crs('EPSG:4326')
+    frame = _repair(_with_crop(frame, path, column), path).to_crs('EPSG:4326')
     frame.attrs['crs'] = crs
     return frame
+
+
+def _is_absent(value: Any) -> bool:
+    """None, NaN, or pandas' mark."""
+    import pandas
+
+    return bool(pandas.isna(value))
+
+
+def _with_crop(frame: GeoDataFrame, path: Path, column: str) -> GeoDataFrame:
+    """Fields of which it is known what grows there; of the others nothing can be learned."""
+    named = frame['crop'] != ''
+    if not named.any():
+        raise DataError(
+            'no feature names its crop', path=path, hint=f'Fill the column {column!r}, or name the file by its crop.'
+        )
+    if not named.all():
+        print_log(
+            f'{path.name}: {(~named).sum()} of {len(frame)} features name no crop ({column}) and were left out',
+            'current',
+            logging.WARNING,
+        )
+    return frame[named]
 
 
 def _open(path: Path, layer: str | None) -> GeoDataFrame:

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from ..base import day_number
+from ..crop_calendar import plain_name
 from ..errors import DataError
 from .common import SensorNames, chosen_sensors
 
@@ -25,8 +26,8 @@ class HideDaysBeforeHarvest(BaseTransform):
 
     Args:
         days: before the harvest.
-        harvests: harvest date 'YYYY-MM-DD' by province, of samples with the key `province`; the entry '' is of all
-            others. None takes the sample's own `harvest_date`.
+        harvests: harvest date 'YYYY-MM-DD' by province, of samples with the key `province`, whose names are compared
+            without case and signs; the entry '' is of all others. None takes the sample's own `harvest_date`.
         lag: days from an image's date until it is there. Composites of a month dated by its middle are there 16 days
             later.
         sensors: names of the sensors; None for all.
@@ -39,7 +40,7 @@ class HideDaysBeforeHarvest(BaseTransform):
         self, days: int, harvests: Mapping[str, str] | None = None, lag: int = 0, sensors: SensorNames = None
     ) -> None:
         self.days, self.lag, self.sensors = days, lag, sensors
-        self.harvests = None if harvests is None else {name: _day(text) for name, text in harvests.items()}
+        self.harvests = None if harvests is None else {plain_name(name): _day(text) for name, text in harvests.items()}
 
     def transform(self, results: dict) -> dict:
         """Hide what came later.
@@ -60,7 +61,7 @@ class HideDaysBeforeHarvest(BaseTransform):
             if found is not None:
                 return _day(found)
         else:
-            day = self.harvests.get(str(results.get('province', '')), self.harvests.get(''))
+            day = self.harvests.get(plain_name(str(results.get('province') or '')), self.harvests.get(''))
             if day is not None:
                 return day
         raise DataError(

@@ -26,7 +26,8 @@ class PositiveUnlabelledLoss(BinaryMapsLoss):
     what is inside), so that the network unlearns.
 
     Pixels of other crops, if their fields are marked in the same map, are known negatives N. With them the risk of the
-    negatives is the mean of the estimate and the mean loss of N, weighted by `negative_share`.
+    negatives is the mean of the estimate and the mean loss of N, weighted by `negative_share`. Without an unlabelled
+    pixel in the batch there is no estimate, and N alone counts.
 
     Unlabelled are all pixels with label 255, so data with pixels of which nothing shall be learned (padding, no data)
     need patches of one size.
@@ -77,13 +78,12 @@ class PositiveUnlabelledLoss(BinaryMapsLoss):
         as_crop, as_other = self._loss(logits), self._loss(-logits)
         positives_lost = _mean(as_crop, positive)
         estimate = _mean(as_other, ~known) - prior * _mean(as_other, positive)  # K: what negatives lose, (1 - pi) N-
-        negatives_lost = estimate.clamp(min=-self.beta)
-        fallen = estimate < -self.beta
-        if self.negative_share:
-            held = negative.sum((0, 2, 3)) > 0
-            mixed = torch.lerp(negatives_lost, (1 - prior) * _mean(as_other, negative), self.negative_share)
-            negatives_lost = torch.where(held, mixed, negatives_lost)
-        risk = prior * positives_lost + negatives_lost
+        known_lost = (1 - prior) * _mean(as_other, negative)
+        # Of an estimate that does not count, the step back would make the network unlearn the crop.
+        contested = negative.sum((0, 2, 3)) > 0
+        trust = (1 - self.negative_share * contested.to(prior.dtype)) * ((~known).sum((0, 2, 3)) > 0)
+        fallen = (trust > 0) & (estimate < -self.beta)
+        risk = prior * positives_lost + torch.lerp(known_lost, estimate.clamp(min=-self.beta), trust)
         # The value stays that of the risk; only the direction of the step changes.
         step_back = -self.gamma * estimate
         risk = torch.where(fallen, step_back + (risk - step_back).detach(), risk)

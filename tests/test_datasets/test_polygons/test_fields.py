@@ -81,3 +81,21 @@ def test_points_an_unknown_column_and_an_empty_folder_are_refused(tmp_path):
 def test_crops_are_renamed(tmp_path):
     frame([SQUARE], crop=['SugerBeet']).to_file(tmp_path / 'all.gpkg')
     assert list(read_fields(tmp_path / 'all.gpkg', aliases={'SugerBeet': 'sugarbeet'})['crop']) == ['sugarbeet']
+
+
+def test_crops_in_other_scripts_are_told_apart(tmp_path):
+    shapes = [SQUARE, shapely.affinity.translate(SQUARE, 1)]
+    frame(shapes, crop=['گندم', 'جو']).to_file(tmp_path / 'all.gpkg')
+    assert list(read_fields(tmp_path / 'all.gpkg')['crop']) == ['گندم', 'جو']
+    names = {'گندم': 'wheat', 'جو': 'barley'}
+    assert list(read_fields(tmp_path / 'all.gpkg', aliases=names)['crop']) == ['wheat', 'barley']
+
+
+def test_fields_without_a_crop_are_left_out(tmp_path):
+    frame([SQUARE, SQUARE, CROSSED], crop=[None, ' ', 'pea']).to_file(tmp_path / 'all.gpkg')
+    fields = read_fields(tmp_path / 'all.gpkg')
+    assert list(fields['crop']) == ['pea']
+    assert list(fields['field']) == ['all-2']
+    frame([SQUARE], crop=['-']).to_file(tmp_path / 'none.gpkg')
+    with pytest.raises(DataError, match=r'no feature names its crop.*none\.gpkg|none\.gpkg.*no feature names its crop'):
+        read_fields(tmp_path / 'none.gpkg')

@@ -131,6 +131,17 @@ def test_known_negatives_take_part() -> None:
     torch.testing.assert_close(with_negatives, expected)
 
 
+@pytest.mark.parametrize('case', ['nothing unlabelled', 'negatives alone are trusted'])
+def test_without_an_estimate_a_step_makes_positives_surer_and_negatives_lower(case: str) -> None:
+    maps = torch.tensor([1, 1, 0, 0] if case == 'nothing unlabelled' else [1, 1, 0, 255]).view(1, 1, 1, 4)
+    # The estimate of the second case lies below 0.
+    logits = torch.tensor([1.0, 1.0, 0.0, -9.0], dtype=torch.float64).view(1, 1, 1, 4).requires_grad_()
+    share = 0.5 if case == 'nothing unlabelled' else 1.0
+    PositiveUnlabelledLoss(prior=0.3, negative_share=share)(logits, maps).backward()
+    assert (logits.grad[maps == 1] < 0).all()
+    assert (logits.grad[maps == 0] > 0).all()
+
+
 @pytest.mark.parametrize(
     ('build', 'words'),
     [
