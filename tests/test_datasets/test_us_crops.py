@@ -185,7 +185,7 @@ def test_a_number_of_dates_that_is_none_is_named(tmp_path: Path, length: str) ->
     cells = lines[3].split(',')
     lines[3] = ','.join([*cells[:3], length, *cells[4:]])
     path.write_text('\n'.join(lines), encoding='utf-8')
-    with pytest.raises(DataError, match=rf"(?s)sequencelength '{length}' is no number.*train\.csv.*sample p2"):
+    with pytest.raises(DataError, match=rf"(?s)sequencelength '{length}' is no number.*sample p2.*train\.csv"):
         USCropsDataset(str(tmp_path))
 
 
