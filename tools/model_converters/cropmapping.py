@@ -10,33 +10,23 @@ docs/cropmapping.md for the pipeline that goes with them.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine.weight_conversion import conversion_parser, held_parts, run_conversion
 from mmsits.models.converters import convert_cropmapping, cropmapping_options
 
 
+def convert(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Weights and options of this library."""
+    converted = convert_cropmapping(published)
+    return converted, held_parts(cropmapping_options(published), converted)
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='published checkpoint')
-    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
-    args = parser.parse_args()
-    try:
-        published = read_published_weights(args.source)
-        converted = convert_cropmapping(published)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    torch.save({'state_dict': converted}, args.target)
-    print(f'{len(converted)} entries written to {args.target}, for a model with')
-    for part, config in cropmapping_options(published).items():
-        if any(key.startswith(f'{part}.') for key in converted):
-            print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')
-    return 0
+    return run_conversion(conversion_parser(__doc__).parse_args(), convert)
 
 
 if __name__ == '__main__':

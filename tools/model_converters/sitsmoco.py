@@ -12,51 +12,27 @@ do not depend on padding.
 
 from __future__ import annotations
 
-import argparse
-import io
 import sys
-from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from mmsits.engine import CheckpointError, read_published_weights, trust_checkpoints
-from mmsits.engine.files import write_atomically
+from mmsits.engine.weight_conversion import conversion_parser, run_conversion
 from mmsits.models.converters import convert_sitsmoco, sitsmoco_options
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='published checkpoint')
-    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    parser = conversion_parser(__doc__)
     parser.add_argument(
         '--transformer', action='store_true', help='of the Transformer, which has the same weights as STNet'
     )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='read files that hold Python objects, which may run code: only from people you trust',
-    )
     args = parser.parse_args()
-    trust_checkpoints(args.trust_checkpoint)
-    try:
-        published = read_published_weights(args.source)
-        converted = convert_sitsmoco(published, stnet=not args.transformer)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    content = io.BytesIO()
-    torch.save({'state_dict': converted}, content)
-    write_atomically(args.target, content.getvalue())
-    print(f'{len(converted)} entries written to {args.target}, for a model with')
-    for part, config in sitsmoco_options(published, stnet=not args.transformer).items():
-        print(f'{part}={_as_config(config)}')
-    return 0
 
+    def convert(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        stnet = not args.transformer
+        return convert_sitsmoco(published, stnet=stnet), sitsmoco_options(published, stnet=stnet)
 
-def _as_config(config: object) -> str:
-    if not isinstance(config, dict):
-        return repr(config)
-    return f'dict({", ".join(f"{name}={_as_config(value)}" for name, value in config.items())})'
+    return run_conversion(args, convert)
 
 
 if __name__ == '__main__':

@@ -10,48 +10,29 @@ as the published configs have it. The published normalisation and classes are th
 
 from __future__ import annotations
 
-import argparse
-import io
 import sys
-from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from mmsits.engine import CheckpointError, read_published_weights, trust_checkpoints
-from mmsits.engine.files import write_atomically
+from mmsits.engine.weight_conversion import conversion_parser, run_conversion
 from mmsits.models.converters import convert_slgt2net, slgt2net_options
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='published checkpoint')
-    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    parser = conversion_parser(__doc__)
     parser.add_argument(
         '--channel-refinement', action='store_true', help='keep the weights of the blocks that the published code skips'
     )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='read files that hold Python objects, which may run code: only from people you trust',
-    )
     args = parser.parse_args()
-    trust_checkpoints(args.trust_checkpoint)
-    try:
-        published = read_published_weights(args.source)
+
+    def convert(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         options = slgt2net_options(published)
         if args.channel_refinement:
             options['backbone']['channel_refinement'] = True
-        converted = convert_slgt2net(published, options)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    content = io.BytesIO()
-    torch.save({'state_dict': converted}, content)
-    write_atomically(args.target, content.getvalue())
-    print(f'{len(converted)} entries written to {args.target}, for a model with')
-    for part, config in options.items():
-        print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')
-    return 0
+        return convert_slgt2net(published, options), options
+
+    return run_conversion(args, convert)
 
 
 if __name__ == '__main__':

@@ -11,36 +11,28 @@ handed to a fine-tuning as `load_from` with `WeightTransferHook`.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
-from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine.weight_conversion import conversion_parser, run_conversion
 from mmsits.models.converters import convert_stcln, stcln_options, unused_stcln_keys
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='published checkpoint')
-    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
-    args = parser.parse_args()
-    try:
-        published = read_published_weights(args.source)
-        converted = convert_stcln(published)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    torch.save({'state_dict': converted}, args.target)
-    print(f'{len(converted)} entries written to {args.target}, for a model with')
-    for part, config in stcln_options(published).items():
-        print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')
-    unused = Counter(_module(key) for key in unused_stcln_keys(published))
-    if unused:
+    args = conversion_parser(__doc__).parse_args()
+    unused: Counter[str] = Counter()
+
+    def convert(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        unused.update(_module(key) for key in unused_stcln_keys(published))
+        return convert_stcln(published), stcln_options(published)
+
+    status = run_conversion(args, convert)
+    if status == 0 and unused:
         print(f'left out, as nothing uses it: {", ".join(f"{name} ({count})" for name, count in unused.items())}')
-    return 0
+    return status
 
 
 def _module(key: str) -> str:

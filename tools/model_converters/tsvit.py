@@ -9,35 +9,26 @@ belong to; add `first_day`, the day of the year of the model's reference date, w
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from mmsits.engine import CheckpointError, read_published_weights
+from mmsits.engine.weight_conversion import conversion_parser, run_conversion
 from mmsits.models.converters import convert_tsvit, tsvit_options
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, help='published checkpoint')
-    parser.add_argument('target', type=Path, help='checkpoint to write, for `load_from`')
+    parser = conversion_parser(__doc__)
     parser.add_argument('--image-size', type=int, default=24, help='side of the images it was trained on, in pixels')
     parser.add_argument('--num-heads', type=int, default=4)
     args = parser.parse_args()
-    try:
-        published = read_published_weights(args.source)
+
+    def convert(published: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
         options = tsvit_options(published, args.image_size, args.num_heads)
-        converted = convert_tsvit(published, options)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    torch.save({'state_dict': converted}, args.target)
-    print(f'{len(converted)} entries written to {args.target}, for a model with')
-    for part, config in options.items():
-        print(f'{part}=dict({", ".join(f"{name}={value!r}" for name, value in config.items())})')
-    return 0
+        return convert_tsvit(published, options), options
+
+    return run_conversion(args, convert)
 
 
 if __name__ == '__main__':
