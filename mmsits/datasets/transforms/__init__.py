@@ -5,6 +5,7 @@ from .clouds import DropCloudyDates
 from .formatting import PackSeriesInputs
 from .indices import AddSpectralIndices
 from .instances import LoadPASTISInstances
+from .labelled_pixels import KeepLabelledPixels
 from .loading import LoadSeries, LoadSeriesLabels
 from .missing import HandleMissingValues, MaskNoData
 from .pixels import SamplePixels
@@ -39,6 +40,7 @@ __all__ = [
     'HideDaysBeforeHarvest',
     'InterpolateDates',
     'JitterValues',
+    'KeepLabelledPixels',
     'LoadPASTISInstances',
     'LoadSeries',
     'LoadSeriesLabels',
