@@ -143,10 +143,8 @@ def run(task: Task, iterations: int | None, pretraining_iterations: int | None, 
 
 def _forest(cfg: Config, seed: int) -> Mapping[str, float]:
     """Random forest on the labelled pixels, each series interpolated to every tenth day."""
-    *reading, packing = cfg.test_dataloader.dataset.pipeline
-    hiding = [step for step in cfg.train_dataloader.dataset.pipeline if step['type'] == 'KeepLabelledPixels']
-    fitted = build_dataset(dict(cfg.train_dataloader.dataset, pipeline=[*reading, *hiding, packing]))
-    test = build_dataset(cfg.test_dataloader.dataset)
+    train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
+    fitted, test = build_dataset(pixel_baselines.fitted_dataset(train, test)), build_dataset(test)
     for part in (fitted, test):
         part.full_init()
     grid = pixel_baselines.season_grid(test, 10)

@@ -7,6 +7,7 @@ one label is the mean over its pixels on each date.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,21 @@ class PixelTable(NamedTuple):
 
     features: np.ndarray
     labels: np.ndarray
+
+
+def fitted_dataset(train: Mapping[str, Any], test: Mapping[str, Any]) -> dict[str, Any]:
+    """Config of the data that a classifier is fitted on: the training dataset, not augmented.
+
+    Args:
+        train: config of the training dataset.
+        test: config of the test dataset.
+
+    Returns:
+        The training dataset with the test pipeline; what `KeepLabelledPixels` hides in training stays hidden.
+    """
+    hiding = [step for step in train.get('pipeline', ()) if step['type'] == 'KeepLabelledPixels']
+    *reading, packing = test['pipeline']
+    return {**train, 'pipeline': [*reading, *hiding, packing]}
 
 
 def season_grid(dataset: BaseDataset, step: int = 15) -> np.ndarray:

@@ -1,13 +1,16 @@
 """Pixel baselines: interpolation from valid dates, tables, counts."""
 
 import numpy as np
+import pytest
 import torch
 
 from mmsits.datasets import SeriesTableDataset
+from mmsits.datasets.inspection import build_dataset
 from mmsits.datasets.transforms import interpolate_to_grid
 from mmsits.evaluation.pixel_baselines import (
     PixelTable,
     classifier_confusion,
+    fitted_dataset,
     linear_model,
     majority_confusion,
     pixel_table,
@@ -119,3 +122,21 @@ def test_a_test_set_on_other_dates_is_brought_to_the_same_days(tmp_path):
         found = baseline_confusions(train, table(name, dates, 1), trees=20, seeds=[0], step=None)
         assert found['random forest'][0].trace() >= 58, name
         assert found['linear model'][0].trace() >= 58, name
+
+
+def test_labels_hidden_in_training_are_hidden_from_the_classifiers(pastis_folder):
+    common = dict(type='PASTISDataset', data_root=str(pastis_folder), sensors=('s2',), folds=[1])
+    reading = [dict(type='LoadSeries'), dict(type='LoadSeriesLabels')]
+    test = dict(common, pipeline=[*reading, dict(type='PackSeriesInputs')])
+    hiding = dict(type='KeepLabelledPixels', fraction=0.1)
+    train = dict(common, pipeline=[*reading, hiding, dict(type='SeriesRandomFlip'), dict(type='PackSeriesInputs')])
+    config = fitted_dataset(train, test)
+    assert [step['type'] for step in config['pipeline']] == [
+        'LoadSeries',
+        'LoadSeriesLabels',
+        'KeepLabelledPixels',
+        'PackSeriesInputs',
+    ]
+    grid = np.arange(0, 300, 60)
+    few, all_of_them = (pixel_table(build_dataset(part), grid) for part in (config, test))
+    assert len(few.labels) == pytest.approx(0.1 * len(all_of_them.labels), abs=1)

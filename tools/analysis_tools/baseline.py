@@ -29,11 +29,8 @@ from mmsits.evaluation.segmentation_metric import scores
 
 def open_datasets(cfg: Config) -> tuple[BaseDataset, BaseDataset]:
     """Training and test dataset of a config, both with the test pipeline; labels hidden in training stay hidden."""
-    test = cfg.test_dataloader.dataset
-    hiding = [step for step in cfg.train_dataloader.dataset.get('pipeline', ()) if step['type'] == 'KeepLabelledPixels']
-    *reading, packing = test.pipeline
-    train = {**cfg.train_dataloader.dataset, 'pipeline': [*reading, *hiding, packing]}
-    return build_dataset(train), build_dataset(test)
+    train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
+    return build_dataset(pixel_baselines.fitted_dataset(train, test)), build_dataset(test)
 
 
 def baseline_confusions(
