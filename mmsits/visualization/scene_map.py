@@ -71,7 +71,7 @@ def draw_map(
         reference = read_labels(labels, shown.grid, classes=shown.classes, **options).read(shown.grid.window)  # type: ignore[arg-type]
     percent = None
     if confidence is not None:
-        percent = _read(confidence, shown.grid, [1])[0].filled(np.nan) / 100
+        percent = read_on_grid(confidence, shown.grid, [1])[0].filled(np.nan) / 100
     picture = draw_prediction(
         None if image is None else _colours(image, shown.grid, bands),
         shown.labels,
@@ -118,8 +118,17 @@ def read_class_map(path: str | Path, largest: int = LARGEST) -> ClassMap:
     return ClassMap(grid, labels, classes, [list(colours[value][:3]) for value in range(len(classes))])
 
 
-def _read(path: str | Path, grid: Any, bands: Sequence[int]) -> np.ma.MaskedArray:
-    """Bands of a raster on a grid, (B, H, W) float32, masked where nothing was observed."""
+def read_on_grid(path: str | Path, grid: Any, bands: Sequence[int]) -> np.ma.MaskedArray:
+    """Read bands of a raster on a grid.
+
+    Args:
+        path: raster in whatever projection.
+        grid: `mmsits.datasets.scene.Grid`.
+        bands: numbers from 1.
+
+    Returns:
+        (B, H, W) float32, masked where nothing was observed.
+    """
     import rasterio
     from rasterio.vrt import WarpedVRT
 
@@ -131,7 +140,7 @@ def _read(path: str | Path, grid: Any, bands: Sequence[int]) -> np.ma.MaskedArra
 
 def _colours(path: str | Path, grid: Any, bands: Sequence[str]) -> np.ndarray:
     """A raster as a colour image (H, W, 3) uint8, white where nothing was observed."""
-    values = _read(path, grid, _numbers(path, bands))
+    values = read_on_grid(path, grid, _numbers(path, bands))
     seen = ~np.any(np.ma.getmaskarray(values), axis=0)
     if not seen.any():
         return np.full((*seen.shape, 3), NODATA, np.uint8)

@@ -3,6 +3,7 @@
 python tools/analysis_tools/draw_map.py map/ --out map.png
 python tools/analysis_tools/draw_map.py map/ --out map.png --image s2/S2_20220619.tif \
     --labels fields.gpkg --label-column crop
+python tools/analysis_tools/draw_map.py map/ --out map.png --early-dates map_early.png
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import mmsits  # noqa: F401 (silences what its dependencies print)
 from mmsits.engine.command_line import run_tool
+from mmsits.visualization.early_map import draw_early_map
 from mmsits.visualization.scene_map import LARGEST, draw_map
 from mmsits.visualization.series import TRUE_COLOUR
 
@@ -31,6 +33,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument('--labels', type=Path, help='reference to draw beside it: raster, polygons or points')
     parser.add_argument('--label-column', help='its column with the class')
     parser.add_argument('--no-confidence', action='store_true', help='leave out the confidence')
+    parser.add_argument(
+        '--early-dates', type=Path, help='PNG file to draw since when classes are settled to (predict.py --early-every)'
+    )
     parser.add_argument('--size', type=int, default=LARGEST, help='longest side of the maps (default: %(default)s)')
     parser.add_argument('--traceback', action='store_true', help='show errors in full')
     return parser.parse_args()
@@ -50,6 +55,9 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.size,
     )
     print(arguments.out)
+    if arguments.early_dates is not None:
+        draw_early_map(map_file.parent, arguments.early_dates, arguments.size)
+        print(arguments.early_dates)
 
 
 if __name__ == '__main__':
