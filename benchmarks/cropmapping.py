@@ -13,6 +13,7 @@ Regions and results are kept in the work directory, and what is there is not rep
 are short, so the figures compare inputs and losses on easy data and nothing else.
 
     python benchmarks/cropmapping.py fusion --seeds 0 1 2
+    python benchmarks/cropmapping.py fusion --seeds 0 1 2 --clouds 0.6
     python benchmarks/cropmapping.py labels --seeds 0 --shares 0.05 0.2 1
 """
 
@@ -276,7 +277,7 @@ STUDIES = dict(fusion=fusion, labels=labels)
 def main(arguments: argparse.Namespace) -> None:
     init_default_scope('mmseg')
     torch.set_num_threads(1)
-    settings = Settings(steps=arguments.steps)
+    settings = Settings(steps=arguments.steps, fusion_clouds=arguments.clouds)
     folder = arguments.work_dir / settings.digest
     results: dict[str, list[dict[str, Any]]] = {}
     runs = [
@@ -314,6 +315,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument('study', choices=sorted(STUDIES))
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--shares', type=float, nargs='+', default=[0.05, 0.2, 1.0], help='marked fields (labels)')
+    parser.add_argument('--clouds', type=float, default=Settings.fusion_clouds, help='mean cloud cover (fusion)')
     parser.add_argument('--steps', type=int, default=Settings.steps)
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/benchmark_cropmapping'))
     parser.add_argument('--traceback', action='store_true', help='show errors in full')
