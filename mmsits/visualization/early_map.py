@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def draw_early_map(folder: str | Path, path: str | Path, largest: int = LARGEST)
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
     folder = Path(folder)
     dates, confidence = folder / 'early_date.tif', folder / 'early_confidence.tif'
@@ -50,7 +52,10 @@ def draw_early_map(folder: str | Path, path: str | Path, largest: int = LARGEST)
         axis.set_axis_off()
     draw_legend(figure, set(np.unique(shown.labels).tolist()), dict(classes=shown.classes, palette=shown.palette))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=110)
+    # A palette of 256 colours makes noisy images a third of their size.
+    Image.open(buffer).convert('RGB').quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _draw_days(figure: Any, axis: Any, days: np.ma.MaskedArray) -> None:
