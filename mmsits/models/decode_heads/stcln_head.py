@@ -98,7 +98,9 @@ class STCLNHead(BaseDecodeHead):
         queries, keys = queries.flatten(2), spatial.flatten(2).transpose(1, 2)  # N, P, T * D and N, T * D, P
         seen = valid.any(-1)  # N, P
         # A patch without any observed pixel attends to all of its zeros.
-        hidden = None if complete or bool(seen.all()) else (~(seen | ~seen.any(1, keepdim=True))).unsqueeze(1)  # N, 1, P
+        hidden = (
+            None if complete or bool(seen.all()) else (~(seen | ~seen.any(1, keepdim=True))).unsqueeze(1)
+        )  # N, 1, P
         rows = queries.shape[1]
         if not torch.is_grad_enabled():
             rows = max(1, _LARGEST_SCORES // (queries.shape[0] * keys.shape[2]))

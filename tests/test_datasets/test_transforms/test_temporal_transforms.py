@@ -133,7 +133,14 @@ def test_select_date_says_how_many_dates_there_are():
 
 
 def test_arguments_out_of_range_are_refused():
-    for build in (lambda: SampleDates(0), lambda: DropDates(1.0), lambda: CropDays(5, 5), lambda: CropDays(end=5, until='06-30'), lambda: CropDays(until='02-30'), lambda: ShiftDays((3, 1))):
+    for build in (
+        lambda: SampleDates(0),
+        lambda: DropDates(1.0),
+        lambda: CropDays(5, 5),
+        lambda: CropDays(end=5, until='06-30'),
+        lambda: CropDays(until='02-30'),
+        lambda: ShiftDays((3, 1)),
+    ):
         with pytest.raises(ValueError, match=r'got|empty'):
             build()
 
