@@ -28,3 +28,6 @@ param_scheduler = [
     )
 ]
 train_cfg = dict(_delete_=True, type='EpochCountedTrainLoop', max_epochs=150, val_interval=2000)
+# Means over the classes whose score is defined, as published.
+val_evaluator = dict(average_over='reference_or_prediction')
+test_evaluator = dict(average_over='reference_or_prediction')

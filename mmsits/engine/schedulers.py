@@ -118,7 +118,9 @@ class WarmupCosineLR(_ParamScheduler):
 
         Args:
             optimizer: as above.
-            end, warmup, held_for: as above, in epochs.
+            end: epochs of the whole cosine.
+            warmup: epochs of the warm-up.
+            held_for: epochs for which a rate is kept.
             by_epoch: must be True, as what is converted counts epochs.
             epoch_length: iterations of an epoch.
             **kwargs: the other arguments.

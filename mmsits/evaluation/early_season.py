@@ -60,10 +60,14 @@ def last_date(date: str | int, season_start: str) -> int | str:
     up to it; of others the days since the season start.
 
     Args:
-        date, season_start: as for `days_into_season`, likewise the errors.
+        date: as for `days_into_season`.
+        season_start: likewise.
 
     Returns:
         'MM-DD', the last day, for `CropDays(until=…)`, or days for `CropDays(end=…)`.
+
+    Raises:
+        ValueError: likewise.
     """
     end = days_into_season(date, season_start)
     return end if _is_number(date) or len(season_start) == 10 else str(date)

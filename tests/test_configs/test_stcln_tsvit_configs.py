@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from mmseg.registry import HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
 
+from mmsits.datasets.pastis import CLASSES
 from mmsits.engine.config import load_config
 from mmsits.models import MaskedSeriesModel
 from mmsits.structures import ImageSeries, SampleMeta
+from tests.helpers.pastis_miniature import write_pastis_miniature
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PATHS = sorted([*(CONFIGS / 'stcln').glob('*.py'), *(CONFIGS / 'tsvit').glob('*.py')])
@@ -35,6 +37,8 @@ def test_models_hooks_and_metrics_are_built(path: Path) -> None:
     [
         ('stcln/stcln_finetune_pastis', 3_248_341),
         ('stcln/stcln_finetune_mtlcc-2017-t12', 3_248_691),
+        ('tsvit/tsvit_100e_pastis24-fold1', 1_657_476),
+        ('tsvit/tsvit-s_100e_pastis24-fold1', 435_524),
         ('tsvit/tsvit_150e_mtlcc-2016', 2_183_044),
     ],
 )
@@ -59,6 +63,19 @@ def test_the_recipe_of_the_published_table() -> None:
     assert pretraining.model.data_preprocessor == cfg.model.data_preprocessor
     assert pretraining.optim_wrapper.clip_grad == dict(max_norm=5.0)
     assert pretraining.train_cfg == dict(type='EpochCountedTrainLoop', max_epochs=100)
+
+
+def test_tsvit_has_an_output_for_each_class_of_its_data(tmp_path: Path) -> None:
+    root = write_pastis_miniature(tmp_path, patches=5, size=24)
+    init_default_scope('mmseg')
+    for fold in (1, 4):
+        cfg = load_config(CONFIGS / 'tsvit' / f'tsvit_100e_pastis24-fold{fold}.py', dict(data_root=str(root)))
+        for split in ('train', 'val', 'test'):
+            dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+            assert dataset.metainfo['classes'] == CLASSES[:19]
+            found = dataset[0]['targets']
+            assert set(found.unique().tolist()) <= {*range(19), 255}
+        assert cfg.model.backbone.num_classes == cfg.model.decode_head.num_classes == 19
 
 
 def test_days_of_tsvit_are_those_of_the_year_of_the_data() -> None:
