@@ -22,21 +22,27 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
         runner: of mmengine.
         dataloader: of the training data, or its config.
         max_epochs: length of the training.
-        **kwargs: as in mmengine's `IterBasedTrainLoop`, without `max_iters`: val_interval (in iterations), …
+        max_iters: end after so many iterations if that is earlier, as for a trial; schedules stay those of the whole.
+        **kwargs: as in mmengine's `IterBasedTrainLoop`: val_interval (in iterations), …
 
     Raises:
         ConfigError: if `max_epochs` is not a positive number, or the training data make no batch.
     """
 
-    def __init__(self, runner: Any, dataloader: Any, max_epochs: int, **kwargs: Any) -> None:
+    def __init__(
+        self, runner: Any, dataloader: Any, max_epochs: int, max_iters: int | None = None, **kwargs: Any
+    ) -> None:
         if max_epochs < 1 or int(max_epochs) != max_epochs:
             raise ConfigError(f'train_cfg.max_epochs={max_epochs}: a whole number above 0 is needed')
-        super().__init__(runner, dataloader, max_iters=0, **kwargs)
+        super().__init__(runner, dataloader, max_iters=max_iters or 0, **kwargs)
         epoch = len(self.dataloader)
         if epoch < 1:
             raise ConfigError(
                 f'the training data have {len(self.dataloader.dataset)} samples, fewer than one batch: give a smaller '
                 'train_dataloader.batch_size'
             )
-        self._max_epochs, self._max_iters = int(max_epochs), int(max_epochs) * epoch
-        runner.logger.info(f'{max_epochs} epochs of {epoch} iterations: {self._max_iters} iterations.')
+        whole = int(max_epochs) * epoch
+        self._max_epochs, self._max_iters = int(max_epochs), min(self._max_iters or whole, whole)
+        runner.logger.info(
+            f'{max_epochs} epochs of {epoch} iterations are {whole}; this run ends at {self._max_iters}.'
+        )

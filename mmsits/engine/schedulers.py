@@ -130,7 +130,9 @@ class WarmupCosineLR(_ParamScheduler):
         """
         if not by_epoch or not epoch_length:
             raise ValueError('WarmupCosineLR: by_epoch=True and the length of an epoch are needed to convert epochs')
-        steps = dict(end=end * epoch_length, warmup=warmup * epoch_length, held_for=held_for * epoch_length)
+        steps: dict[str, Any] = dict(
+            end=end * epoch_length, warmup=warmup * epoch_length, held_for=held_for * epoch_length
+        )
         return cls(optimizer, **steps, by_epoch=False, **kwargs)
 
     def _get_value(self) -> list[float]:

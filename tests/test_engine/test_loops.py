@@ -58,6 +58,7 @@ def test_length_and_schedule_follow_the_data_and_resume_exactly(config: Path, tm
     checkpoint = tmp_path / 'whole' / 'iter_2.pth'
     resumed, rest = train(config, tmp_path / 'resumed', load_from=str(checkpoint), resume=True)
     assert rest == rates[2:]
+    assert train(config, tmp_path / 'trial', **{'train_cfg.max_iters': 4})[1] == rates[:4]
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
 
