@@ -42,7 +42,7 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
                 'train_dataloader.batch_size'
             )
         whole = int(max_epochs) * epoch
-        self._max_epochs, self._max_iters = int(max_epochs), min(self._max_iters or whole, whole)
+        self._max_epochs, self._max_iters = int(max_epochs), min(max_iters or whole, whole)
         runner.logger.info(
             f'{max_epochs} epochs of {epoch} iterations are {whole}; this run ends at {self._max_iters}.'
         )
