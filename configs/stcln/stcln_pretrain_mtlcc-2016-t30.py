@@ -1,5 +1,5 @@
-# Masked pre-training of STCLN on MTLCC of 2016, 30 dates, by the published recipe. 100 epochs are 25 times as many
-# iterations as there are tiles of 48×48 pixels in train_fold0: set train_cfg.max_iters to that.
+# Masked pre-training of STCLN on MTLCC of 2016, 30 dates, by the published recipe: 100 epochs of all tiles of
+# train_fold0 that have 30 dates.
 _base_ = [
     '../_base_/models/stcln_pretrain.py',
     '../_base_/datasets/mtlcc_2016.py',
@@ -21,7 +21,6 @@ val_evaluator = None
 test_dataloader = None
 test_evaluator = None
 
-train_cfg = dict(max_iters=40000, val_interval=40000)
 default_hooks = dict(checkpoint=dict(interval=1000, max_keep_ckpts=3, save_best=None))
 custom_hooks = [dict(type='ReconstructionDrawingHook', interval=2000)]
 randomness = dict(seed=3407)

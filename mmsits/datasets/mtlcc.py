@@ -136,7 +136,8 @@ class MTLCCDataset(SeriesDataset):
         unknown_class: give unknown its place as class 0, which no pixel has then (18 outputs, STCLN). False: 17 classes
             from 0 (TSViT).
         with_labels: hand labels on.
-        season_start: the reference date. None: the first of January of the year.
+        season_start: the reference date. '01-01' (default) is that of `year`, so networks of one year can be tested on
+            the other.
         **kwargs: as in :class:`SeriesDataset`: bands, pipeline, label_fraction, …
 
     Raises:
@@ -162,7 +163,7 @@ class MTLCCDataset(SeriesDataset):
         upsampling: str = 'nearest',
         unknown_class: bool = True,
         with_labels: bool = True,
-        season_start: str | None = None,
+        season_start: str = '01-01',
         **kwargs: Any,
     ) -> None:
         if split not in (None, *SPLIT_FILES):
@@ -174,8 +175,7 @@ class MTLCCDataset(SeriesDataset):
         self.split, self.fold, self.year, self.tiles = split, fold, year, tiles
         self.absent_tiles, self.min_dates = absent_tiles, min_dates
         self.upsampling, self.unknown_class, self.with_labels = upsampling, unknown_class, with_labels
-        start = f'{year}-01-01' if season_start is None else season_start
-        super().__init__(data_root, season_start=start, **kwargs)
+        super().__init__(data_root, season_start=season_start, **kwargs)
 
     def full_init(self) -> None:
         """Read the class table first (mmengine calls it once)."""
@@ -292,6 +292,9 @@ class MTLCCDataset(SeriesDataset):
         print_log(f'{folder}: {problem}; they are left out.', 'current', logging.WARNING)
 
     def _season_start(self, place: Path, name: str) -> int:
+        if self.season_start == '01-01':
+            # All dates lie in the year: no need to read them.
+            return day_number(datetime.date(self.year, 1, 1))
         if len(self.season_start) == 10:
             return resolve_season_start(self.season_start, np.zeros(1, np.int32))
         return resolve_season_start(self.season_start, read_days(place, name))

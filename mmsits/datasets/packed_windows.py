@@ -148,14 +148,11 @@ class PackedWindows(SeriesDataset):
         info['img_shape'] = tuple(info['window'][2:])
         if self.with_labels:
             info['targets'] = self._read_labels(info)
-            # What no sensor ever saw is neither to be learnt nor to be scored.
-            if (mask := self._label_path(number).with_name(f'{number}_seen.npy')).exists():
-                info['targets'][~open_array(str(mask), sample_id, mmap=False)] = 255
             info['paths']['targets'] = str(self._label_path(number))
         return info
 
     def label_map(self, index: int) -> np.ndarray:
-        """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
+        """Labels of a sample without its images, (h,w) uint8; 255 is ignored, or was never seen."""
         return self._read_labels(self.label_info(index))
 
     def _label_path(self, number: int) -> Path:
@@ -166,6 +163,9 @@ class PackedWindows(SeriesDataset):
         codes = open_array(path, info['sample_id'], mmap=False)
         targets = translate_labels(codes, info.get('label_table'), path, info['sample_id'])
         targets[np.isin(targets, info['ignored_labels'])] = 255
+        # What no sensor ever saw is neither to be learnt nor to be scored, nor counted among a class.
+        if (mask := Path(path).with_name(f'{info["number"]}_seen.npy')).exists():
+            targets[~open_array(str(mask), info['sample_id'], mmap=False)] = 255
         return targets
 
     def _open(self, name: str, path: str, sample_id: str, days: np.ndarray) -> ImageSeries:

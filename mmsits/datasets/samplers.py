@@ -104,8 +104,8 @@ class SeriesSampler(Sampler):
         self._first = num_samples
 
     def __len__(self) -> int:
-        """Draws of one pass; the sampler itself never ends."""
-        return self.size
+        """Draws that one pass takes of this process, rounded up; the sampler itself never ends."""
+        return -(-self.size // self.world_size)
 
 
 @DATA_SAMPLERS.register_module()
@@ -248,8 +248,8 @@ class ClassBalancedSampler(Sampler):
         self._first = num_samples
 
     def __len__(self) -> int:
-        """Samples in one pass: as many whole batches as the dataset has samples for."""
-        return len(self.labels) // self.batch_size * self.batch_size
+        """Samples that one pass takes of this process: whole batches, in all as many as the dataset has samples for."""
+        return -(-(len(self.labels) // self.batch_size) // self.world_size) * self.batch_size
 
 
 @DATA_SAMPLERS.register_module()

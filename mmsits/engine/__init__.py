@@ -33,6 +33,7 @@ from mmsits.engine.hooks import (
     TemporalShiftHook,
     WeightTransferHook,
 )
+from mmsits.engine.loops import EpochCountedTrainLoop
 from mmsits.engine.schedulers import InversePowerLR, WarmupCosineLR
 from mmsits.engine.weight_transfer import Transfer, transfer_weights
 
@@ -49,6 +50,7 @@ __all__ = [
     'ContrastMonitorHook',
     'DatasetContractHook',
     'DiskWriteError',
+    'EpochCountedTrainLoop',
     'InversePowerLR',
     'MaskRatioHook',
     'MeanTeacherHook',

@@ -58,13 +58,16 @@ class WarmupCosineLR(_ParamScheduler):
     2023) and of timm.
 
     At step n < warmup the rate is start + n (base - start) / warmup, then eta_min + (base - eta_min) (1 + cos(pi n /
-    total)) / 2, and eta_min behind the end. mmengine's `LinearLR` and `CosineAnnealingLR`, one after the other, make
+    end)) / 2, and eta_min behind the end. mmengine's `LinearLR` and `CosineAnnealingLR`, one after the other, make
     the cosine begin where the warm-up ends.
+
+    With `by_epoch=True, convert_to_iter_based=True` in a config, mmengine makes iterations of epochs: of `end`,
+    `warmup` and `held_for`.
 
     Args:
         optimizer: optimizer or its wrapper.
-        total: steps of the whole cosine.
-        warmup: steps of the warm-up, less than `total`.
+        end: steps of the whole cosine; in a config without it, those of the training.
+        warmup: steps of the warm-up, less than `end`.
         start_value: rate at step 0.
         eta_min: rate at the end.
         held_for: steps for which a rate is kept: the published training computes a new one once per epoch, and so
@@ -80,7 +83,7 @@ class WarmupCosineLR(_ParamScheduler):
     def __init__(
         self,
         optimizer: Any,
-        total: int,
+        end: int,
         warmup: int = 0,
         start_value: float = 0.0,
         eta_min: float = 0.0,
@@ -89,14 +92,48 @@ class WarmupCosineLR(_ParamScheduler):
         by_epoch: bool = False,
         verbose: bool = False,
     ) -> None:
-        if not 0 <= warmup < total or held_for < 1:
+        if not 0 <= warmup < end or held_for < 1:
             raise ValueError(
-                f'WarmupCosineLR: 0 <= warmup < total and held_for >= 1, got warmup={warmup}, total={total}, '
+                f'WarmupCosineLR: 0 <= warmup < end and held_for >= 1, got warmup={warmup}, end={end}, '
                 f'held_for={held_for}'
             )
-        self.total, self.warmup, self.held_for = total, warmup, held_for
+        self.warmup, self.held_for = warmup, held_for
         self.start_value, self.eta_min = start_value, eta_min
-        super().__init__(optimizer, 'lr', last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+        self.total = end
+        # mmengine's `end` is the first step that changes nothing; here that is the step behind the cosine's last.
+        super().__init__(optimizer, 'lr', end=end + 1, last_step=last_step, by_epoch=by_epoch, verbose=verbose)
+
+    @classmethod
+    def build_iter_from_epoch(
+        cls,
+        optimizer: Any,
+        end: int,
+        warmup: int = 0,
+        held_for: int = 1,
+        by_epoch: bool = True,
+        epoch_length: int | None = None,
+        **kwargs: Any,
+    ) -> WarmupCosineLR:
+        """A schedule by iterations from numbers of epochs; mmengine calls it where a config asks for it.
+
+        Args:
+            optimizer: as above.
+            end: epochs of the whole cosine.
+            warmup: epochs of the warm-up.
+            held_for: epochs for which a rate is kept.
+            by_epoch: must be True, as what is converted counts epochs.
+            epoch_length: iterations of an epoch.
+            **kwargs: the other arguments.
+
+        Raises:
+            ValueError: if the length of an epoch is unknown, or what is converted counts iterations already.
+        """
+        if not by_epoch or not epoch_length:
+            raise ValueError('WarmupCosineLR: by_epoch=True and the length of an epoch are needed to convert epochs')
+        steps: dict[str, Any] = dict(
+            end=end * epoch_length, warmup=warmup * epoch_length, held_for=held_for * epoch_length
+        )
+        return cls(optimizer, **steps, by_epoch=False, **kwargs)
 
     def _get_value(self) -> list[float]:
         """The rate of each group at the step, from its initial one."""

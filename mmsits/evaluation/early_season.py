@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmsits.datasets.base import EPOCH
+from mmsits.datasets.transforms.temporal import days_until
+
 from .calibration import Reliability
 from .segmentation_metric import confusion_matrix, scores
 
@@ -28,53 +31,81 @@ def days_into_season(date: str | int, season_start: str) -> int:
         season_start: 'MM-DD' or 'YYYY-MM-DD'.
 
     Returns:
-        Days from the season start to the day behind the date: what `CropDays(end=…)` takes.
+        Days from the season start to the day behind the date, what `CropDays(end=…)` takes. Where the season starts in
+        every year, those of a year without 29 February: see `last_date`.
 
     Raises:
         ValueError: if it is no date, or lies before the season.
     """
-    if isinstance(date, int) or date.isdigit():
+    if _is_number(date):
         return int(date)
+    fixed = len(season_start) == 10
+    if len(str(date)) == 10 and not fixed:
+        raise ValueError(f'the season starts on {season_start} of every year: give {str(date)[5:]} instead of {date}')
     try:
-        fixed = len(season_start) == 10
-        start = datetime.date.fromisoformat(season_start if fixed else f'2018-{season_start}')
-        day = datetime.date.fromisoformat(date if len(date) == 10 else f'{start.year}-{date}')
+        start = _nominal_start(season_start)
+        if len(str(date)) != 10:
+            datetime.date.fromisoformat(f'2016-{date}')
+            return days_until(str(date), (start - EPOCH).days) + 1
+        day = datetime.date.fromisoformat(str(date))
     except ValueError as error:
         raise ValueError(f'{date!r} is not a date: give MM-DD, or the number of days since the season start') from error
-    if len(date) == 10 and not fixed:
-        raise ValueError(f'the season starts on {season_start} of every year: give {date[5:]} instead of {date}')
-    if len(date) != 10 and day < start:
-        day = day.replace(year=day.year + 1)
     if day < start:
         raise ValueError(f'{date} lies before the season, which starts on {season_start}')
     return (day - start).days + 1
 
 
+def last_date(date: str | int, season_start: str) -> int | str:
+    """Where a series is cut: a date that comes every year stays one, as each sample's season has its own number of days
+    up to it; of others the days since the season start.
+
+    Args:
+        date: as for `days_into_season`.
+        season_start: likewise.
+
+    Returns:
+        'MM-DD', the last day, for `CropDays(until=…)`, or days for `CropDays(end=…)`.
+
+    Raises:
+        ValueError: likewise.
+    """
+    end = days_into_season(date, season_start)
+    return end if _is_number(date) or len(season_start) == 10 else str(date)
+
+
 def date_of(end: int, season_start: str) -> str:
     """The last date of a series that ends before so many days since the season start, 'MM-DD' (or as the start is)."""
     fixed = len(season_start) == 10
-    start = datetime.date.fromisoformat(season_start if fixed else f'2018-{season_start}')
-    return (start + datetime.timedelta(days=end - 1)).isoformat()[0 if fixed else 5 :]
+    return (_nominal_start(season_start) + datetime.timedelta(days=end - 1)).isoformat()[0 if fixed else 5 :]
 
 
-def cut_series(config: MutableMapping[str, Any], end: int) -> Any:
+def _is_number(date: str | int) -> bool:
+    return isinstance(date, int) or date.isdigit()
+
+
+def _nominal_start(season_start: str) -> datetime.date:
+    """Of a season that starts in every year, one without 29 February."""
+    return datetime.date.fromisoformat(season_start if len(season_start) == 10 else f'2018-{season_start}')
+
+
+def cut_series(config: MutableMapping[str, Any], end: int | str) -> Any:
     """A dataset config whose samples end on a day.
 
     The dates go right behind reading: what is chosen or interpolated afterwards does not know of later ones.
 
     Args:
         config: of a dataset, one of several, or one that holds others. It stays as it is.
-        end: days since the season start, see `CropDays`.
+        end: days since the season start, or the last day 'MM-DD' (`end` and `until` of `CropDays`).
 
     Returns:
-        The same with `CropDays(end=end)` in all its pipelines.
+        The same with `CropDays` in all its pipelines.
     """
     cut = copy.deepcopy(config)
     _cut_below(cut, end)
     return cut
 
 
-def _cut_below(node: Any, end: int) -> None:
+def _cut_below(node: Any, end: int | str) -> None:
     if isinstance(node, MutableMapping):
         for key, value in node.items():
             if key == 'pipeline':
@@ -89,10 +120,10 @@ def _cut_below(node: Any, end: int) -> None:
             _cut_below(item, end)
 
 
-def _insert(steps: list, end: int) -> None:
+def _insert(steps: list, end: int | str) -> None:
     names = [step['type'] if isinstance(step['type'], str) else step['type'].__name__ for step in steps]
     place = next((number for number, name in enumerate(names) if not name.startswith('Load')), len(steps))
-    steps.insert(place, dict(type='CropDays', end=end))
+    steps.insert(place, {'type': 'CropDays', 'until' if isinstance(end, str) else 'end': end})
 
 
 def score_batches(predict: Predict, batches: Iterable[dict[str, Any]], num_classes: int, bins: int = 15) -> dict:

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmseg.registry import METRICS
+from mmseg.registry import DATASETS, METRICS
 
 from mmsits.datasets.published_lists import published_list
 from mmsits.datasets.simulator import RegionConfig, write_mtlcc
 from mmsits.engine import load_config
+from mmsits.engine.contracts import compare_metainfo
 from tests.helpers.pastis_miniature import write_pastis_miniature
 
 FOLDER = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
@@ -46,6 +48,14 @@ def test_loaders_of_mtlcc(name: str, roots: dict[int, Path]) -> None:
     assert len(classes) == (17 if name == 'mtlcc_2016_24px' else 18)
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         METRICS.build(evaluator)
+
+
+def test_networks_of_one_year_may_be_tested_on_the_other(roots: dict[int, Path]) -> None:
+    cfg = load_config(FOLDER / 'mtlcc_simulated.py', dict(default_scope='mmseg')).test_dataloader.dataset
+    one, other = (DATASETS.build(dict(cfg, data_root=str(root), year=year)) for year, root in roots.items())
+    assert compare_metainfo(one.metainfo, other.metainfo) == ''
+    starts = [str(np.datetime64(dataset[0]['metas']['season_start'], 'D')) for dataset in (one, other)]
+    assert starts == ['2016-01-01', '2017-01-01']
 
 
 @pytest.mark.parametrize('name', ['stcln_pastis', 'stcln_pastis_pretrain'])

@@ -1,13 +1,19 @@
 """Configs of STCLN and TSViT: what the published recipes say, and every one can be built."""
 
+import math
+from datetime import date
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.registry import init_default_scope
-from mmseg.registry import HOOKS, METRICS, MODELS
+from mmseg.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
 
+from mmsits.datasets.pastis import CLASSES
 from mmsits.engine.config import load_config
 from mmsits.models import MaskedSeriesModel
+from mmsits.structures import ImageSeries, SampleMeta
+from tests.helpers.pastis_miniature import write_pastis_miniature
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 PATHS = sorted([*(CONFIGS / 'stcln').glob('*.py'), *(CONFIGS / 'tsvit').glob('*.py')])
@@ -31,6 +37,8 @@ def test_models_hooks_and_metrics_are_built(path: Path) -> None:
     [
         ('stcln/stcln_finetune_pastis', 3_248_341),
         ('stcln/stcln_finetune_mtlcc-2017-t12', 3_248_691),
+        ('tsvit/tsvit_100e_pastis24-fold1', 1_657_476),
+        ('tsvit/tsvit-s_100e_pastis24-fold1', 435_524),
         ('tsvit/tsvit_150e_mtlcc-2016', 2_183_044),
     ],
 )
@@ -54,6 +62,53 @@ def test_the_recipe_of_the_published_table() -> None:
     assert pretraining.model.backbone == cfg.model.backbone
     assert pretraining.model.data_preprocessor == cfg.model.data_preprocessor
     assert pretraining.optim_wrapper.clip_grad == dict(max_norm=5.0)
+    assert pretraining.train_cfg == dict(type='EpochCountedTrainLoop', max_epochs=100)
+
+
+def test_tsvit_has_an_output_for_each_class_of_its_data(tmp_path: Path) -> None:
+    root = write_pastis_miniature(tmp_path, patches=5, size=24)
+    init_default_scope('mmseg')
+    for fold in (1, 4):
+        cfg = load_config(CONFIGS / 'tsvit' / f'tsvit_100e_pastis24-fold{fold}.py', dict(data_root=str(root)))
+        for split in ('train', 'val', 'test'):
+            dataset = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+            assert dataset.metainfo['classes'] == CLASSES[:19]
+            found = dataset[0]['targets']
+            assert set(found.unique().tolist()) <= {*range(19), 255}
+        assert cfg.model.backbone.num_classes == cfg.model.decode_head.num_classes == 19
+
+
+def test_days_of_tsvit_are_those_of_the_year_of_the_data() -> None:
+    cfg = load_config(CONFIGS / 'tsvit' / 'tsvit_150e_mtlcc-2016.py')
+    model = MODELS.build(cfg.model)
+    for year in (2016, 2017):
+        first = (date(year, 1, 1) - date(1970, 1, 1)).days
+        # As `MTLCCDataset(year=year)` hands them on.
+        series = ImageSeries([torch.zeros(1, 13, 24, 24)], [torch.tensor([first + 59])], [torch.ones(1, 1, 1) > 0])
+        batch = model.data_preprocessor(dict(inputs=dict(s2=series), metas=[SampleMeta(season_start=first)]))
+        days = batch['inputs']['s2'].days + model.backbone.date_embedding.first_day
+        assert days.tolist() == [[60]], 'the 60th day of any year'
+
+
+@pytest.mark.parametrize('name', ['tsvit_100e_pastis24-fold1', 'tsvit_150e_mtlcc-2016'])
+def test_rates_of_tsvit_follow_the_published_schedule(name: str) -> None:
+    cfg = load_config(CONFIGS / 'tsvit' / f'{name}.py')
+    limits = cfg.train_cfg
+    epoch = limits.max_iters // 100 if 'max_iters' in limits else 7
+    epochs = limits.get('max_epochs', 100)
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], cfg.optim_wrapper.optimizer.lr)
+    (schedule,) = cfg.param_scheduler
+    # What the runner adds: the length of the training, in the schedule's own steps.
+    schedule.setdefault('end', epochs if schedule.by_epoch else limits.max_iters)
+    built = PARAM_SCHEDULERS.build(schedule, default_args=dict(optimizer=optimizer, epoch_length=epoch))
+    assert built.total == epochs * epoch
+    for step, expected in ((0, 1e-8), (epoch - 1, 1e-8), (5 * epoch, 1e-8 + 0.5 * (1e-3 - 1e-8)), (10 * epoch, None)):
+        while built.last_step < step:
+            optimizer.step()
+            built.step()
+        cosine = 0.5 * (1e-3 - schedule.eta_min) * (1 + math.cos(math.pi * 10 / epochs)) + schedule.eta_min
+        assert optimizer.param_groups[0]['lr'] == pytest.approx(cosine if expected is None else expected)
 
 
 def test_pre_training_and_fine_tuning_share_their_backbone() -> None:

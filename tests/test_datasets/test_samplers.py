@@ -52,6 +52,7 @@ def test_processes_share_the_draws_of_one(monkeypatch):
     for rank in (0, 1):
         as_process(monkeypatch, rank, 2)
         shares.append(take(SeriesSampler(range(6), seed=0), 10))
+        assert len(SeriesSampler(range(7), seed=0)) == 4, 'half of a pass'
     assert [pair for both in zip(*shares, strict=True) for pair in both] == alone
 
 

@@ -11,7 +11,7 @@ from mmsits.engine import WarmupCosineLR
 
 def schedule(**options) -> tuple[torch.optim.Optimizer, WarmupCosineLR]:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
-    return optimizer, WarmupCosineLR(optimizer, **{**dict(total=20, warmup=5, start_value=0.1, eta_min=0.2), **options})
+    return optimizer, WarmupCosineLR(optimizer, **{**dict(end=20, warmup=5, start_value=0.1, eta_min=0.2), **options})
 
 
 def rates(optimizer: torch.optim.Optimizer, scheduler: WarmupCosineLR, steps: int) -> list[float]:

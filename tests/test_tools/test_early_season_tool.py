@@ -49,14 +49,17 @@ def test_scores_against_the_last_date(network, tmp_path, monkeypatch, capsys):
     results = early_season.test_until(
         load_config(config), checkpoint, 400, early_season.argparse.Namespace(device='cpu', split='test', bins=15)
     )
-    assert results == held['122']
+    assert dict(results, last_date='12-31') == held['122']
     assert (out / 'early_season.png').stat().st_size > 5000
     assert (out / 'early_season.csv').read_text().count('\n') == 3
     # Repeated with one date more, only that is computed.
     asked = []
     monkeypatch.setattr(early_season, 'test_until', lambda cfg, path, end, options: asked.append(end) or held['40'])
     assert call(early_season, monkeypatch, *arguments, '10-10', '11-15', '12-31') == 0
-    assert asked == [76]
+    assert asked == ['11-15']
+    # In leap years the first 122 days end a day earlier.
+    assert call(early_season, monkeypatch, *arguments, '122') == 0
+    assert asked == ['11-15', 122]
     other = (config, '--checkpoint', checkpoint, '--split', 'val', '--out', out, '--dates', '10-10')
     assert call(early_season, monkeypatch, *other) == 2
 
@@ -68,7 +71,7 @@ def test_one_network_for_each_length(network, tmp_path, monkeypatch, capsys):
     assert call(early_season, monkeypatch, *arguments) == 0
     held = json.loads((out / 'early_season.json').read_text())['curves'][early_season.FINE_TUNED]
     assert list(held) == ['122']
-    assert list((out / 'until_122').glob('*.pth'))
+    assert list((out / 'until_12-31').glob('*.pth'))
     assert call(early_season, monkeypatch, config, '--out', out, '--dates', '12-31') == 2
     # A training that was stopped before there was any result is not gone on with under another config.
     (out / 'early_season.json').unlink()

@@ -317,3 +317,6 @@ def test_what_was_never_seen_has_no_label_in_packed_windows_either(base, tmp_pat
     same_samples(scene, packed)
     labelled = sum(int((sample['targets'] != 255).sum()) for sample in packed)
     assert labelled == 64 + 4 * 8 - 2 * 6
+    # Nor is it counted, without images.
+    for number, sample in enumerate(packed):
+        np.testing.assert_array_equal(packed.label_map(number), sample['targets'][0])

@@ -53,6 +53,7 @@ def test_choices_are_spaced_and_unlabelled(fields, tmp_path, monkeypatch, strate
         (('--labelled', 'none'), 1, 'no column'),
         (('--prefix', 'q_'), 1, 'two or more columns q_'),
         (('--features', 'crop', '--strategy', 'core-set'), 1, 'columns of numbers'),
+        (('--features', 'number'), 2, '--features are for'),
         (('--count', '0'), 2, '--count'),
         (('--out', 'next.txt'), 2, 'is written'),
     ],
@@ -82,3 +83,18 @@ def test_distances_are_metres_on_the_ground():
     for code in (4326, 3857, 32632, 3035):
         places = select_samples.places_of(points.to_crs(code))
         assert np.hypot(*(places[1] - places[0])) == pytest.approx(557.6, rel=0.01), code
+
+
+def test_features_do_without_probabilities(tmp_path, monkeypatch, capsys):
+    frame = geopandas.GeoDataFrame(
+        dict(height=[0.0, 1.0, 9.0, 5.0, np.nan], constant=2.0, crop=['a', None, None, None, None]),
+        geometry=[shapely.Point(500_000 + 100 * x, 5_300_000) for x in range(5)],
+        crs=32632,
+    )
+    path, out = tmp_path / 'fields.gpkg', tmp_path / 'next.gpkg'
+    frame.to_file(path)
+    arguments = (path, '--labelled', 'crop', '--strategy', 'core-set', '--out', out)
+    assert call(select_samples, monkeypatch, *arguments, '--features', 'height', 'constant') == 0
+    assert geopandas.read_file(out)['height'].tolist() == [9, 5, 1]
+    assert call(select_samples, monkeypatch, *arguments) == 1
+    assert 'two or more columns p_' in capsys.readouterr().err

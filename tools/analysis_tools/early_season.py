@@ -6,8 +6,8 @@
 
 With --checkpoint one network is tested on series of every length. With --fine-tune the config is trained once for each
 length, from the weights that it names (load_from, or a hook that transfers weights), and tested on that length. Both
-can be asked for together, or one after the other with the same --out. A date stands for all observations up to it, that
-day included; a number N for the first N days of the season.
+can be asked for together, or one after the other with the same --out. A date stands for all observations of a sample's
+own season up to it, that day included; a number N for the first N days of the season.
 
 Written are early_season.json, .csv and .png. What is finished is not done again when the command is repeated; a
 training that was stopped goes on from its last checkpoint.
@@ -40,7 +40,7 @@ from mmsits.engine import ConfigError, load_config, prepare_config, trust_checkp
 from mmsits.engine.checkpoint import find_resumable
 from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
-from mmsits.evaluation.early_season import cut_series, date_of, days_into_season, score_batches
+from mmsits.evaluation.early_season import cut_series, date_of, days_into_season, last_date, score_batches
 from mmsits.visualization.early_season import draw_early_season
 
 TESTED, FINE_TUNED = 'one network, tested on every length', 'fine-tuned for each length'
@@ -91,24 +91,29 @@ class Results:
                     f'{self.path} holds results of another config, checkpoint or split ({way}): give another --out'
                 )
 
+    def holds(self, way: str, end: int, last: int | str) -> bool:
+        """Whether a length was done; what was cut after so many days may differ by one from what was cut at a date."""
+        row = self.curves.get(way, {}).get(end)
+        return row is not None and row.get('last_date', end) == last
+
     def add(self, way: str, end: int, row: dict[str, Any]) -> None:
         self.curves.setdefault(way, {})[end] = row
         content = dict(marks=self.marks, curves=self.curves)
         write_atomically(self.path, json.dumps(content, indent=1).encode())
 
 
-def loader_of(cfg: Config, split: str, end: int) -> Any:
+def loader_of(cfg: Config, split: str, end: int | str) -> Any:
     loader = dict(cfg[f'{split}_dataloader'])
     loader['dataset'] = cut_series(loader['dataset'], end)
     return Runner.build_dataloader(loader, seed=0)
 
 
-def test_until(cfg: Config, checkpoint: Path, end: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Scores of a network on series that end on a day."""
+def test_until(cfg: Config, checkpoint: Path, end: int | str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Scores of a network on series that end on a day, see `cut_series`."""
     with building():
         runner = NetworkRunner(load_network(cfg, checkpoint, arguments.device))
         loader = loader_of(cfg, arguments.split, end)
-    with progress_bar(f'testing up to day {end}') as progress, torch.inference_mode():
+    with progress_bar(f'testing up to {end}') as progress, torch.inference_mode():
 
         def counted() -> Iterator[dict[str, Any]]:
             for done, batch in enumerate(loader, start=1):
@@ -118,7 +123,7 @@ def test_until(cfg: Config, checkpoint: Path, end: int, arguments: argparse.Name
         return score_batches(runner.predict, counted(), runner.classes, arguments.bins)
 
 
-def train_until(arguments: argparse.Namespace, end: int) -> tuple[Config, Path]:
+def train_until(arguments: argparse.Namespace, end: int | str) -> tuple[Config, Path]:
     """Train the config on series that end on a day, or go on with it; its config and best, else last, checkpoint.
 
     Raises:
@@ -177,7 +182,7 @@ def main(arguments: argparse.Namespace) -> None:
     with building():
         cfg = load_config(arguments.config, arguments.cfg_options)
     start = season_start_of(cfg, arguments.split)
-    ends = sorted({days_into_season(date, start) for date in arguments.dates})
+    ends = {days_into_season(date, start): last_date(date, start) for date in arguments.dates}
     arguments.out.mkdir(parents=True, exist_ok=True)
     described = hashlib.sha256(f'{cfg.pretty_text} {arguments.split} {arguments.bins}'.encode()).hexdigest()
     marks = {}
@@ -187,15 +192,15 @@ def main(arguments: argparse.Namespace) -> None:
         marks[FINE_TUNED] = described
     results = Results(arguments.out / RESULTS, marks)
     console = Console(soft_wrap=True, highlight=False)
-    todo = [(way, end) for way in marks for end in ends if end not in results.curves.get(way, {})]
+    todo = [(way, end) for way in marks for end in sorted(ends) if not results.holds(way, end, ends[end])]
     begun = time.monotonic()
     for done, (way, end) in enumerate(todo):
         left = f', about {(time.monotonic() - begun) / done * (len(todo) - done):.0f} s left' if done else ''
         console.print(f'{way}, up to {date_of(end, start)}: {done + 1} of {len(todo)}{left}')
-        if way == TESTED:
-            results.add(way, end, test_until(cfg, arguments.checkpoint, end, arguments))
-        else:
-            results.add(way, end, test_until(*train_until(arguments, end), end, arguments))
+        last = ends[end]
+        trained = (cfg, arguments.checkpoint) if way == TESTED else train_until(arguments, last)
+        row = test_until(*trained, last, arguments)
+        results.add(way, end, row if last == end else dict(row, last_date=last))
     held = {end for rows in results.curves.values() for end in rows}
     report(results, {end: date_of(end, start) for end in held}, arguments.out, console)
 

@@ -6,9 +6,12 @@
         --out next.gpkg
 
 Takes what `tools/predict.py --parcels` has written, or any vector file with a probability for each class in columns p_…
+(core-set by --features does without).
+
 Strategies: `entropy` and `margin` take the least certain, `core-set` one after the other what lies farthest from
-everything labelled or chosen, by the columns of --features, each brought to deviation 1. --spacing keeps choices apart
-from each other and from what is labelled. Rows that have a value in the column of --labelled are not chosen.
+everything labelled or chosen, by the columns of --features, each brought to deviation 1, or by the probabilities.
+--spacing keeps choices apart from each other and from what is labelled. Rows that have a value in the column of
+--labelled are not chosen.
 
 Written is a vector file of the chosen, best first: all columns, and `rank`, `score`, `strategy`. `class_name`, if it is
 there, says what the network takes them for.
@@ -91,13 +94,17 @@ def _numbers(frame: Any, names: list[str], path: Path) -> np.ndarray:
         raise DataError(f'columns of numbers are needed ({error})', path=path, hint='Name others.') from error
 
 
-def features_of(frame: Any, probabilities: np.ndarray, arguments: argparse.Namespace) -> np.ndarray:
+def features_of(frame: Any, arguments: argparse.Namespace) -> np.ndarray:
+    """What a core-set is chosen by, (N,F); not finite where unknown."""
     if arguments.features is None:
         # Of two rows of probabilities Hellinger's distance: small ones count, too.
-        return np.sqrt(probabilities)
+        return np.sqrt(probabilities_of(frame, arguments))
     values = _numbers(frame, arguments.features, arguments.file)
-    deviation = np.nanstd(values, axis=0)
-    return (values - np.nanmean(values, axis=0)) / np.where(deviation > 0, deviation, 1)
+    known = values[np.isfinite(values).all(axis=1)]
+    if not len(known):
+        return values
+    deviation = known.std(axis=0)
+    return (values - known.mean(axis=0)) / np.where(deviation > 0, deviation, 1)
 
 
 def places_of(frame: Any) -> np.ndarray:
@@ -121,40 +128,40 @@ def main(arguments: argparse.Namespace) -> None:
         raise ConfigError(f'--out {arguments.out}: one of {", ".join(DRIVERS)} is written')
     if arguments.count < 1 or arguments.spacing < 0:
         raise ConfigError('--count must be 1 or more, --spacing not negative')
+    if arguments.features and arguments.strategy != 'core-set':
+        raise ConfigError(f'--features are for --strategy core-set, not {arguments.strategy}')
     frame = read_candidates(arguments)
-    probabilities, places = probabilities_of(frame, arguments), places_of(frame)
+    by_distance = arguments.strategy == 'core-set'
+    judged = features_of(frame, arguments) if by_distance else probabilities_of(frame, arguments)
+    places = places_of(frame)
     labelled = np.zeros(len(frame), bool)
     if arguments.labelled is not None:
         column = frame[arguments.labelled]
         labelled = (column.notna() & (column.astype(str).str.strip() != '')).to_numpy()
     placed = np.isfinite(places).all(axis=1)
-    usable = np.isfinite(probabilities).all(axis=1) & placed
+    usable = np.isfinite(judged).all(axis=1) & placed
     candidates = np.flatnonzero(usable & ~labelled)
     if not len(candidates):
         raise DataError(
             f'nothing to choose from: of {len(frame)} rows {int(labelled.sum())} are labelled, '
-            f'{int((~usable).sum())} have no probabilities or no geometry',
+            f'{int((~usable).sum())} have no {"features" if arguments.features else "probabilities"} or no geometry',
             path=arguments.file,
         )
     spaced: dict[str, Any] = dict(spacing=arguments.spacing, taken=places[labelled & placed])
-    if arguments.strategy == 'core-set':
-        features = features_of(frame, probabilities, arguments)
-        known = features[labelled & np.isfinite(features).all(axis=1)]
-        chosen, scores = core_set_order(
-            features[candidates], arguments.count, known, places=places[candidates], **spaced
-        )
+    if by_distance:
+        known = judged[labelled & np.isfinite(judged).all(axis=1)]
+        chosen, scores = core_set_order(judged[candidates], arguments.count, known, places=places[candidates], **spaced)
         scores = np.where(np.isinf(scores), np.nan, scores)
     else:
         of = entropy_scores if arguments.strategy == 'entropy' else margin_scores
-        values = of(probabilities[candidates])
+        values = of(judged[candidates])
         chosen = choose(values, places[candidates], arguments.count, **spaced)
         scores = values[chosen]
     if not len(chosen):
         raise DataError(
-            f'none of {len(candidates)} candidates lies {arguments.spacing:g} m from all that is labelled, or none has '
-            'all features',
+            f'none of {len(candidates)} candidates lies {arguments.spacing:g} m from all that is labelled',
             path=arguments.file,
-            hint='Take a smaller --spacing or other --features.',
+            hint='Take a smaller --spacing.',
         )
     write(frame.iloc[candidates[chosen]], scores, arguments)
     console = Console(soft_wrap=True, highlight=False)

@@ -5,6 +5,10 @@ Takes the dense network, that for whole images, and the variants of the paper. P
 belong to; add `first_day`, the day of the year of the model's reference date, where days do not count from 1 January.
 
     python tools/model_converters/tsvit.py best.pth tsvit_pastis.pth --image-size 24 --num-heads 4
+    python tools/test.py configs/tsvit/tsvit_100e_pastis24-fold1.py tsvit_pastis.pth
+
+The configs of PASTIS24 and MTLCC have the published classes, normalisation and days, so weights of these need nothing
+else.
 """
 
 from __future__ import annotations

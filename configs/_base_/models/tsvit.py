@@ -1,6 +1,6 @@
-# TSViT as published for PASTIS in windows of 24×24 pixels: background is a class, void has a place but no
-# pixel. It writes patches as rows, cuts days and attends to padding, as the published weights do. Statistics come from
-# the training set.
+# TSViT as published for PASTIS in windows of 24×24 pixels, but with twenty outputs: the dataset lists void, which no
+# pixel has. It writes patches as rows, cuts days and attends to padding, as the published weights do. Statistics come
+# from the training set.
 model = dict(
     type='TemporalEncoderDecoder',
     # The season of PASTIS begins on 1 September, day 244 of the year.

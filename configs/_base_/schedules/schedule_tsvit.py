@@ -6,11 +6,11 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer, clip_grad=None)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',
-        total=100 * _epoch,
         warmup=10 * _epoch,
         start_value=1e-8,
         eta_min=5e-6,
         held_for=_epoch,
+        by_epoch=False,
     )
 ]
 

@@ -217,7 +217,8 @@ class SceneWindows(SeriesDataset):
         return info
 
     def label_map(self, index: int) -> np.ndarray:
-        """Labels of a sample without its images, (h,w) uint8, 255 ignored."""
+        """Labels of a sample without its images, (h,w) uint8, 255 ignored. Only the images tell which pixels no sensor
+        ever saw; the labels of these are still there."""
         info = self.label_info(index)
         return self._read_labels(Window(*info['window']), info)
 

@@ -370,40 +370,73 @@ class SwapDates(RearrangeDates):
         return places
 
 
+def days_until(date: str, season_start: int) -> int:
+    """Days from a season start to the first such day that does not lie before it.
+
+    Args:
+        date: 'MM-DD'.
+        season_start: days since 1970-01-01.
+
+    Returns:
+        0 for the season start itself. Behind the end of February of a leap year it is one more than of others; where a
+        season has no 29 February, that day is 1 March.
+    """
+    month, day = (int(part) for part in date.split('-'))
+    start = datetime.date(1970, 1, 1) + datetime.timedelta(days=int(season_start))
+    ends = (datetime.date(year, month, 1) + datetime.timedelta(days=day - 1) for year in (start.year, start.year + 1))
+    return next((end - start).days for end in ends if end >= start)
+
+
 @TRANSFORMS.register_module()
 class CropDays(BaseTransform):
     """Keep the dates of a window of the season: ``start`` ≤ day − season start < ``end``.
 
-    ``CropDays(end=120)`` shows a model what is known 120 days into the season (early-season classification). A sensor
-    without a date in the window becomes the empty series: one date, no valid pixel.
+    ``CropDays(end=120)`` shows a model what is known 120 days into the season (early-season classification),
+    ``CropDays(until='06-30')`` what is known at the end of June, in leap years too. A sensor without a date in the
+    window becomes the empty series: one date, no valid pixel.
 
     Required keys: inputs, season_start. Changed keys: inputs.
 
     Args:
         start: first day of the window, days after the season start; None for no limit.
         end: first day after the window; None for no limit.
+        until: instead of ``end``, the last day of the window as 'MM-DD': the first such day of each sample's own
+            season.
         sensors: names of the sensors; None for all.
 
     Raises:
-        ValueError: if the window is empty.
+        ValueError: if the window is empty, has two ends, or ``until`` is no such day.
     """
 
-    def __init__(self, start: int | None = None, end: int | None = None, sensors: SensorNames = None) -> None:
+    def __init__(
+        self,
+        start: int | None = None,
+        end: int | None = None,
+        until: str | None = None,
+        sensors: SensorNames = None,
+    ) -> None:
         if start is not None and end is not None and start >= end:
             raise ValueError(f'the window of days is empty: start {start}, end {end}')
+        if until is not None and end is not None:
+            raise ValueError(f'the window of days has two ends, got end={end} and until={until!r}')
+        if until is not None:
+            _check_day(until)
         self.start = start
         self.end = end
+        self.until = until
         self.sensors = sensors
 
     def transform(self, results: dict) -> dict:
         """Keep the dates inside the window."""
+        start = results['season_start']
+        end = self._end(start)
         for sensor in chosen_sensors(results, self.sensors):
-            days = results['inputs'][sensor].days.astype(np.int64) - results['season_start']
+            days = results['inputs'][sensor].days.astype(np.int64) - start
             inside = np.ones(len(days), bool)
             if self.start is not None:
                 inside &= days >= self.start
-            if self.end is not None:
-                inside &= days < self.end
+            if end is not None:
+                inside &= days < end
             if not inside.any():
                 remove_all_dates(results, sensor)
             elif not inside.all():
@@ -412,16 +445,32 @@ class CropDays(BaseTransform):
 
     def transform_batch(self, batch: ParcelBatch) -> ParcelBatch:
         """Take the dates outside the window as not observed."""
+        starts, place = np.unique(batch.season_starts, return_inverse=True)
+        ends = [self._end(start) for start in starts]
         for sensor in batch.chosen(self.sensors).values():
             days = sensor.days - batch.season_starts[:, None]
             if self.start is not None:
                 sensor.exists &= days >= self.start
-            if self.end is not None:
-                sensor.exists &= days < self.end
+            if None not in ends:
+                sensor.exists &= days < np.array(ends)[place][:, None]
         return batch
 
+    def _end(self, season_start: int) -> int | None:
+        """First day after the window of a sample."""
+        return self.end if self.until is None else days_until(self.until, season_start) + 1
+
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(start={self.start}, end={self.end}, sensors={self.sensors})'
+        return (
+            f'{type(self).__name__}(start={self.start}, end={self.end}, until={self.until!r}, sensors={self.sensors})'
+        )
+
+
+def _check_day(date: str) -> None:
+    try:
+        # A leap year has all days.
+        datetime.date.fromisoformat(f'2016-{date}')
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{date!r} is not a day of the year: give 'MM-DD', got another form") from error
 
 
 @TRANSFORMS.register_module()

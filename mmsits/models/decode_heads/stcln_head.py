@@ -24,7 +24,8 @@ class STCLNHead(BaseDecodeHead):
     Queries are linear maps of the temporally encoded features of a pixel on all dates, keys those of the convolutional
     features, values those of the maximum over dates: scores = softmax(Q K / sqrt(D)) V, added to V with a learnable
     factor that begins at 0. The attention grows with the square of the number of pixels: test with sliding windows of
-    32 to 48 pixels. Dates that are not valid and pixels without any valid date have no part in it.
+    32 to 48 pixels. Two pixels are compared on the dates that are valid for both; pixels without any valid date are not
+    attended to.
 
     Args:
         in_channels: D of the backbone.
@@ -90,10 +91,16 @@ class STCLNHead(BaseDecodeHead):
         queries = nn.functional.linear(dated, self.key.weight.T @ self.query.weight) / self.in_channels**0.5
         if self.score_scale == 'channels_and_dates':
             queries = queries / valid.sum(-1).clamp(min=1).to(queries.dtype).sqrt()[..., None, None]
+        complete = bool(valid.all())
+        if not complete:
+            # Convolutions have features of a clouded pixel too, made of its neighbours and of zeros.
+            spatial = spatial.masked_fill(~valid.unsqueeze(-1), 0.0)
         queries, keys = queries.flatten(2), spatial.flatten(2).transpose(1, 2)  # N, P, T * D and N, T * D, P
         seen = valid.any(-1)  # N, P
         # A patch without any observed pixel attends to all of its zeros.
-        hidden = None if bool(seen.all()) else (~(seen | ~seen.any(1, keepdim=True))).unsqueeze(1)  # N, 1, P
+        hidden = (
+            None if complete or bool(seen.all()) else (~(seen | ~seen.any(1, keepdim=True))).unsqueeze(1)
+        )  # N, 1, P
         rows = queries.shape[1]
         if not torch.is_grad_enabled():
             rows = max(1, _LARGEST_SCORES // (queries.shape[0] * keys.shape[2]))

@@ -25,13 +25,21 @@ class SeriesMask:
             'dates': a whole date. 'space': a block of pixels on all dates.
         block_size: side of a block, in pixels. The grid of blocks has another place for each series.
         same_in_batch: draw once for all series of a batch (of their first dates, second dates …).
+        fixed_grid: blocks begin at the upper left corner of every series. Where bands of larger pixels were repeated,
+            blocks of the size of these hide them as a whole; of a pixel that is hidden in part, the rest tells its
+            value. (Crops must begin where such a pixel does.)
 
     Raises:
         ValueError: for options that cannot work.
     """
 
     def __init__(
-        self, ratio: float = 0.4, over: str = 'dates_and_space', block_size: int = 1, same_in_batch: bool = False
+        self,
+        ratio: float = 0.4,
+        over: str = 'dates_and_space',
+        block_size: int = 1,
+        same_in_batch: bool = False,
+        fixed_grid: bool = False,
     ) -> None:
         if over not in OVER:
             raise ValueError(f'over={over!r}: expected one of {OVER}')
@@ -39,6 +47,7 @@ class SeriesMask:
             raise ValueError(f'block_size={block_size}: at least one pixel')
         self.ratio = ratio
         self.over, self.block_size, self.same_in_batch = over, block_size, same_in_batch
+        self.fixed_grid = fixed_grid
 
     @property
     def ratio(self) -> float:
@@ -76,7 +85,7 @@ class SeriesMask:
         cells = torch.rand((n, dates, rows, columns), **random) < self.ratio
         if size == 1:
             return cells & valid
-        offsets = torch.randint(size, (n, 2), **random)
+        offsets = torch.randint(1 if self.fixed_grid else size, (n, 2), **random)
         row = (torch.arange(height, device=valid.device) + offsets[:, :1]) // size  # n, H
         column = (torch.arange(width, device=valid.device) + offsets[:, 1:]) // size  # n, W
         series = torch.arange(n, device=valid.device)[:, None, None]

@@ -1,10 +1,13 @@
 """Choosing, dropping and shifting dates."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mmsits.datasets import DataError
 from mmsits.datasets.transforms import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+from mmsits.structures import ImageSeries
 from tests.helpers.samples import coordinate_sample
 
 
@@ -70,6 +73,30 @@ def test_crop_days_keeps_the_window_start_included_end_not():
     assert dates_of(results, 'coarse') == [1, 2, 3]
 
 
+@pytest.mark.parametrize('year', [2015, 2016, 2017])
+@pytest.mark.parametrize('season_start', ['01-01', '09-01'])
+def test_crop_days_until_a_date_of_each_samples_own_season(year, season_start):
+    start = np.datetime64(f'{year}-{season_start}', 'D')
+    days = start + np.arange(400)
+    for date in ('01-01', '02-28', '03-01', '06-30', '09-01'):
+        sample = dict(
+            inputs=dict(s2=ImageSeries(np.zeros((400, 1, 1, 1)), days.astype(np.int32), np.ones((400, 1, 1), bool))),
+            season_start=int(start.astype(int)),
+            date_index=dict(s2=np.arange(400)),
+        )
+        last = CropDays(until=date)(sample)['inputs']['s2'].days[-1]
+        assert str(np.datetime64(int(last), 'D'))[5:] == date
+        assert last - sample['season_start'] < 366
+
+
+def test_crop_days_cuts_parcels_of_several_years_at_their_own_date():
+    starts = np.array([np.datetime64(f'{year}-01-01', 'D').astype(int) for year in (2015, 2016)])
+    sensor = SimpleNamespace(days=starts[:, None] + np.arange(366), exists=np.ones((2, 366), bool))
+    batch = SimpleNamespace(season_starts=starts, chosen=lambda sensors: dict(s2=sensor))
+    CropDays(start=1, until='06-30').transform_batch(batch)
+    assert sensor.exists.sum(1).tolist() == [180, 181]
+
+
 def test_a_sensor_without_a_date_in_the_window_becomes_the_empty_series():
     results = CropDays(start=55)(coordinate_sample())
     assert dates_of(results, 's2') == [6]
@@ -106,7 +133,14 @@ def test_select_date_says_how_many_dates_there_are():
 
 
 def test_arguments_out_of_range_are_refused():
-    for build in (lambda: SampleDates(0), lambda: DropDates(1.0), lambda: CropDays(5, 5), lambda: ShiftDays((3, 1))):
+    for build in (
+        lambda: SampleDates(0),
+        lambda: DropDates(1.0),
+        lambda: CropDays(5, 5),
+        lambda: CropDays(end=5, until='06-30'),
+        lambda: CropDays(until='02-30'),
+        lambda: ShiftDays((3, 1)),
+    ):
         with pytest.raises(ValueError, match=r'got|empty'):
             build()
 

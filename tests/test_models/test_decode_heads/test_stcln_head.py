@@ -63,6 +63,18 @@ def test_pixels_without_dates_are_not_attended_to() -> None:
 
 
 @torch.no_grad()
+def test_pixels_are_compared_on_dates_that_both_have() -> None:
+    head, features = build().eval(), make_features()
+    features[3][:, 1, 2, :3] = False  # A pixel with two of five dates.
+    features[1][:, 1, 2, :3] = 0.0
+    scores = head(features)
+    features[2][:, 1, 2, :3] = 100.0
+    torch.testing.assert_close(head(features), scores)
+    features[2][:, 1, 2, 3] = 100.0
+    assert (head(features) - scores).abs().max() > 1e-3
+
+
+@torch.no_grad()
 def test_taking_rows_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     head, features = build().eval(), make_features()
     whole = head(features)

@@ -68,6 +68,19 @@ def test_masks_hide_their_share_of_whole_cells(over: str, block_size: int) -> No
         assert abs(together - (2 / 3 + (1 - 2 * 0.3 * 0.7) / 3)) < 0.05
 
 
+def test_blocks_on_a_fixed_grid_hide_whole_pixels_of_coarse_bands() -> None:
+    torch.manual_seed(0)
+    valid = torch.ones(4, 5, 12, 18, dtype=torch.bool)
+    cells = SeriesMask(0.4, block_size=6, fixed_grid=True).draw(valid)
+    # As pixels of 60 m lie in one of 10 m: 6 by 6.
+    cells = cells.unflatten(3, (3, 6)).unflatten(2, (2, 6)).transpose(3, 4).flatten(4)
+    assert torch.equal(cells.any(-1), cells.all(-1))
+    assert 0 < cells.float().mean() < 1
+    moved = SeriesMask(0.4, block_size=6).draw(valid)
+    moved = moved.unflatten(3, (3, 6)).unflatten(2, (2, 6)).transpose(3, 4).flatten(4)
+    assert not torch.equal(moved.any(-1), moved.all(-1))
+
+
 def test_masks_follow_their_generator_and_may_be_shared() -> None:
     valid = torch.ones(4, 6, 5, 5, dtype=torch.bool)
     mask = SeriesMask(0.5, block_size=2)
