@@ -230,7 +230,7 @@ def test_codes_of_a_map_become_masks_and_images_lie_on_them(tmp_path, shelf):
 
 def test_tiles_divide_a_large_region():
     tiles = tiles_of(REGION, 10, 5)
-    assert [tile.uid for tile in tiles] == ['ut000000', 'ut000001', 'ut001000', 'ut001001']
+    assert [tile.uid for tile in tiles] == ['u_t000_000', 'u_t000_001', 'u_t001_000', 'u_t001_001']
     assert sum((t.bounds[2] - t.bounds[0]) * (t.bounds[3] - t.bounds[1]) for t in tiles) == pytest.approx(6400)
     assert tiles_of(REGION, 10, 8) == [REGION]
 
@@ -316,8 +316,8 @@ def test_the_harvest_of_every_tile_of_a_map_is_written_for_the_dataset(tmp_path,
     command = (tmp_path, '--stac', catalogue, '--sensors', 's1', '--labels', source, '--largest', 5)
     assert run_tool(monkeypatch, *command) == 0
     found = read_harvest_dates(tmp_path / 'patches' / 'regions.csv')
-    assert found == dict.fromkeys(['ut000000', 'ut000001', 'ut001000', 'ut001001'], HARVEST)
-    assert (tmp_path / 'regions' / 'crop_map' / 'ut001001.tif').is_file()
+    assert found == dict.fromkeys(['u_t000_000', 'u_t000_001', 'u_t001_000', 'u_t001_001'], HARVEST)
+    assert (tmp_path / 'regions' / 'crop_map' / 'u_t001_001.tif').is_file()
 
 
 def test_a_catalogue_that_is_none_and_an_unknown_collection_are_named(tmp_path, shelf):

@@ -169,7 +169,7 @@ def find_regions(options: argparse.Namespace, fields: Any, provinces: Any) -> tu
         shares = {name: float(share) for name, share in pairs(options.splits, '--splits').items()}
     except ValueError as error:
         raise ConfigError(f'--splits takes NAME=SHARE: {error}') from error
-    return split_regions(regions, shares, options.seed), skipped
+    return split_regions(regions, shares, options.seed, fields), skipped
 
 
 def write_masks(folder: Path, regions: Sequence[Region], fields: Any, options: argparse.Namespace) -> Counter:

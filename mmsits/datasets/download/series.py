@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 
 from ..composite_windows import monthly_windows
 from ..errors import DataError
-from ..polygons.patches import encode_raster, open_raster, read_raster
+from ..polygons.patches import encode_raster, open_raster, read_raster, tile_name
 from ..polygons.regions import box_grid
 from ..polygons.tables import RegionBox
 from ..scene.grid import Grid, Window
@@ -162,7 +162,7 @@ def tiles_of(region: RegionBox, pixel: float, largest: int) -> list[RegionBox]:
     for top in range(0, grid.height, largest):
         for left in range(0, grid.width, largest):
             part = grid.part(Window(top, left, min(largest, grid.height - top), min(largest, grid.width - left)))
-            name = f'{region.uid}t{top // largest:03d}{left // largest:03d}'
+            name = tile_name(region.uid, top // largest, left // largest)
             tiles.append(region._replace(uid=name, bounds=part.bounds))
     return tiles
 
