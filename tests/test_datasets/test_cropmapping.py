@@ -70,6 +70,7 @@ def test_what_is_not_marked_is_unknown_unless_asked_for(iran: Path, negatives: s
     dataset = ISRCDataset(str(iran), negatives=negatives, **PACK)
     assert [dataset.get_data_info(index)['crop'] for index in range(4)] == ['maize', 'maize', 'pea', 'all_crops']
     assert dataset[0]['targets'][0, :3, 0].tolist() == expected
+    assert dataset[2]['metas']['crop'] == 'pea'  # for OneVersusRestMetric(own_samples=True)
     # Where all crops are known, all of them are.
     assert dataset[3]['targets'][0, :4, 0].tolist() == [3, 8, 255, 7]
 
