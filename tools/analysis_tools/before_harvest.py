@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from rich.console import Console
@@ -36,6 +37,7 @@ import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis import init_model
 from mmsits.datasets.crop_calendar import CropCalendar, plain_name, read_calendar
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.transforms import HideDaysBeforeHarvest, PackSeriesInputs
 from mmsits.engine import ConfigError, load_config, prepare_config, trust_checkpoints
 from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
@@ -148,25 +150,27 @@ def report_undated(dates: Mapping[str, CropDates], path: Path, leave_out: bool) 
         )
 
 
-def cut_config(cfg: Config, days: int, dates: CropDates, lag: int) -> dict[str, Any]:
-    """The test data loader of the dated samples, with what came later hidden in front of the packing."""
-    loader = copy.deepcopy(cfg.test_dataloader.to_dict())
-    pipeline = loader['dataset'].get('pipeline')
-    packing = [i for i, step in enumerate(pipeline or []) if step['type'] == 'PackSeriesInputs']
+def cut_dataset(dataset: Any, days: int, dates: CropDates, lag: int) -> Any:
+    """The dated samples of the test dataset, with what came later hidden in front of the packing."""
+    steps = list(dataset.pipeline.transforms) if hasattr(dataset, 'pipeline') else []
+    packing = [index for index, step in enumerate(steps) if isinstance(step, PackSeriesInputs)]
     if not packing:
         raise ConfigError('the test dataset of the config has no pipeline that ends with PackSeriesInputs')
-    step = dict(type='HideDaysBeforeHarvest', days=days, harvests=dates.harvests, lag=lag)
-    pipeline.insert(packing[0], step)
-    if dates.samples is not None:
-        loader['dataset']['indices'] = dates.samples
-    return loader
+    steps.insert(packing[0], HideDaysBeforeHarvest(days, dates.harvests, lag))
+    # What was read of the dataset's index serves all passes.
+    part = copy.copy(dataset) if dates.samples is None else dataset.get_subset(dates.samples)
+    part.pipeline = Compose(steps)
+    return part
 
 
-def scores_at(model: Any, cfg: Config, days: int, dates: CropDates, options: argparse.Namespace) -> dict[str, float]:
+def scores_at(
+    model: Any, cfg: Config, dataset: Any, days: int, dates: CropDates, options: argparse.Namespace
+) -> dict[str, float]:
     """Scores of all crops from what was known so many days before the harvest."""
     metric = OneVersusRestMetric(options.threshold, head_threshold=head_threshold(cfg.model))
-    loader = Runner.build_dataloader(cut_config(cfg, days, dates, options.lag), seed=0)
-    metric.dataset_meta = loader.dataset.metainfo
+    part = cut_dataset(dataset, days, dates, options.lag)
+    loader = Runner.build_dataloader({**cfg.test_dataloader.to_dict(), 'dataset': part}, seed=0)
+    metric.dataset_meta = part.metainfo
     with torch.no_grad():
         for batch in loader:
             metric.process(batch, model.val_step(batch))
@@ -175,7 +179,7 @@ def scores_at(model: Any, cfg: Config, days: int, dates: CropDates, options: arg
 
 
 def curves_of(
-    model: Any, cfg: Config, dates: Mapping[str, CropDates], options: argparse.Namespace
+    model: Any, cfg: Config, dataset: Any, dates: Mapping[str, CropDates], options: argparse.Namespace
 ) -> dict[str, dict[str, list[float]]]:
     """score -> crop -> its value at each of the days."""
     # Crops with one harvest are scored in one pass.
@@ -187,7 +191,7 @@ def curves_of(
         steps = len(options.days) * len(groups)
         for number, days in enumerate(options.days):
             for index, members in enumerate(groups.values()):
-                found = scores_at(model, cfg, days, dates[members[0]], options)
+                found = scores_at(model, cfg, dataset, days, dates[members[0]], options)
                 for score in SCORES:
                     for crop in members:
                         curves[score][crop].append(found[f'{score}/{crop}'])
@@ -255,7 +259,7 @@ def main(options: argparse.Namespace) -> None:
         calendar = read_calendar(options.calendar, options.calendar_system, options.start_year)
     dates = {crop: dates_of(dataset, crop, calendar, options.province) for crop in options.crops or held}
     report_undated(dates, options.calendar, options.leave_out_undated)
-    curves = curves_of(model, cfg, dates, options)
+    curves = curves_of(model, cfg, dataset, dates, options)
     write(options.out, curves, dates, options)
     console = Console(highlight=False, width=max(Console().width, 120))
     console.print(table_of(present(curves), options.days))
