@@ -247,7 +247,7 @@ def test_complete_files_are_kept_and_one_cut_off_is_made_again(tmp_path, shelf):
     damaged.write_bytes(whole[: len(whole) // 2])
     again = Shelf(**shelf)
     report = download_region(REGION, again, KINDS, options(tmp_path))
-    assert (report.written, report.kept, report.repaired) == (1, 11, [damaged])
+    assert (report.written, report.kept, report.repaired, report.empty) == (1, 11, [damaged], ['s1/4'])
     assert again.searches == 1
     assert damaged.read_bytes() == whole
 

@@ -194,13 +194,29 @@ def make_regions(
         made, without = _dated(crop, clusters, names, calendar, options)
         regions += made
         skipped += without
-    if not regions:
-        raise DataError(
-            f'no harvest is known for any region of {sorted(set(fields["crop"]))}',
-            path=None if calendar is None else calendar.path,
-            hint='Check that the provinces of the calendar are named as in the file of the provinces.',
-        )
+    if not regions and calendar is not None:
+        raise _no_harvest(skipped, calendar)
     return regions, skipped
+
+
+def _no_harvest(skipped: Sequence[SkippedRegions], calendar: CropCalendar) -> DataError:
+    listed = []
+    for entry in skipped:
+        places = sorted({'no province' if place is None else place for place in entry.provinces})
+        dated = {
+            place
+            for season in entry.season.split(', ')
+            for place in calendar.entries[season]
+            if calendar.season(season, place) is not None
+        }
+        listed.append(
+            f'{entry.crop} grows in {", ".join(places)}, the calendar has dates for {", ".join(sorted(dated)) or "none"}'
+        )
+    return DataError(
+        f'no harvest is known for any region: {"; ".join(listed)}',
+        path=calendar.path,
+        hint='Complete the calendar; its provinces must be named as in the file of the provinces.',
+    )
 
 
 class _Cluster(NamedTuple):

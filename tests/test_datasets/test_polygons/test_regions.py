@@ -101,7 +101,7 @@ def test_a_crop_that_the_calendar_does_not_know_is_refused():
     known = fields([(48.1, 32.1)], ['tomato'])
     with pytest.raises(DataError, match=r'no season of tomato.*--seasons tomato'):
         make_regions(known, RegionOptions(), PROVINCES, calendar(pea={'West': DATES}))
-    with pytest.raises(DataError, match='no harvest is known for any region'):
+    with pytest.raises(DataError, match='tomato grows in West, the calendar has dates for North'):
         make_regions(known, RegionOptions(), PROVINCES, calendar(tomato={'North': DATES}))
 
 
