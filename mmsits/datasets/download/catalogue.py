@@ -21,8 +21,8 @@ class Scene(NamedTuple):
         footprint: shapely geometry, degrees.
         assets: name -> address of the file.
         properties: of the item.
-        scalings: name of an asset -> (scale, offset) of its first band, where the catalogue tells them: value = scale ×
-            stored number + offset.
+        scalings: name of an asset -> (scale, offset) of its first band, where the catalogue tells both: value =
+            scale × stored number + offset.
     """
 
     name: str
@@ -161,9 +161,8 @@ def _scaling(fields: Mapping[str, Any]) -> tuple[float, float] | None:
     for index, name in enumerate(('raster:scale', 'raster:offset')):
         found[index] = fields.get(name, newer.get(name, found[index]))
     scale, offset = found
-    if scale is None and offset is None:
-        return None
-    return (1.0 if scale is None else float(scale), 0.0 if offset is None else float(offset))
+    # One without the other leaves open whether the other is none or was not thought of.
+    return None if scale is None or offset is None else (float(scale), float(offset))
 
 
 def _module(name: str, wanted_for: str) -> Any:

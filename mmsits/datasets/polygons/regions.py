@@ -209,9 +209,8 @@ def _no_harvest(skipped: Sequence[SkippedRegions], calendar: CropCalendar) -> Da
             for place in calendar.entries[season]
             if calendar.season(season, place) is not None
         }
-        listed.append(
-            f'{entry.crop} grows in {", ".join(places)}, the calendar has dates for {", ".join(sorted(dated)) or "none"}'
-        )
+        known = ', '.join(sorted(dated)) or 'none'
+        listed.append(f'{entry.crop} grows in {", ".join(places)}, the calendar has dates for {known}')
     return DataError(
         f'no harvest is known for any region: {"; ".join(listed)}',
         path=calendar.path,
