@@ -8,7 +8,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from mmengine.logging import print_log
@@ -20,7 +20,8 @@ from .base import Sensor, SeriesDataset, day_number
 from .composite_windows import monthly_windows, window_days
 from .errors import DataError
 from .polygons.patches import open_raster, read_raster
-from .scene.splits import share_out
+from .polygons.regions import Bounds, boxes_in_degrees
+from .scene.splits import deal_out
 from .transforms.common import empty_series
 from .transforms.loading import select_bands
 
@@ -32,6 +33,11 @@ HARVEST = 'seven months before the harvest'
 """The season start of all samples: the first day of their first window."""
 _TABLES = ('regions.csv', 'regions.xlsx', 'regions.gpkg')
 _PATCH = re.compile(r'(?P<region>.+)_r(?P<row>\d+)_c(?P<column>\d+)')
+_TILE = re.compile(r'(?P<region>.+)_t\d+_\d+')
+_NEAR = 2e-5
+"""Degrees, some two metres: boxes so far apart touch, and those that overlap by no more do not overlap. A side that is
+straight in one coordinate system is not quite so in another."""
+SplitBy = Literal['region', 'tile', 'patch']
 
 
 class MonthlyCompositeDataset(SeriesDataset):
@@ -52,8 +58,11 @@ class MonthlyCompositeDataset(SeriesDataset):
         sensors: any of 's1', 's2'.
         split: 'train', 'val' or 'test'; None for all.
         shares: share of the patches in each split, where these are made here.
-        split_by: 'region': regions whose boxes overlap, and all patches of one, are in one split, so that no field is
-            in two. 'patch', as published: each patch by itself, so that neighbours of training patches are tested.
+        split_by: 'region': all patches of a region, those of its tiles too, and regions whose boxes touch are in one
+            split, so that no field is in two. 'tile': tiles of large regions, and regions side by side, are divided,
+            and only what overlaps stays together: more even shares where regions are few, but the fields at the edges
+            are in two splits. 'patch', as published: each patch by itself, so that neighbours of training patches are
+            tested.
         split_seed: of the division.
         regions: table with the columns `uuid` and `harvest_date`, and `province` if it is known (.csv, .xlsx, .gpkg),
             relative to `data_root`; None looks for regions.csv, .xlsx, .gpkg there.
@@ -79,7 +88,7 @@ class MonthlyCompositeDataset(SeriesDataset):
         sensors: Sequence[str] = ('s1', 's2'),
         split: str | None = None,
         shares: Mapping[str, float] | None = None,
-        split_by: str = 'region',
+        split_by: SplitBy = 'region',
         split_seed: int = 0,
         regions: str | None = None,
         harvest_date: str | None = None,
@@ -92,8 +101,8 @@ class MonthlyCompositeDataset(SeriesDataset):
     ) -> None:
         if split not in (None, *SPLITS):
             raise ValueError(f'split must be one of {SPLITS} or None, got {split!r}')
-        if split_by not in ('region', 'patch'):
-            raise ValueError(f"split_by must be 'region' or 'patch', got {split_by!r}")
+        if split_by not in get_args(SplitBy):
+            raise ValueError(f'split_by must be one of {get_args(SplitBy)}, got {split_by!r}')
         if season_start != HARVEST:
             raise ValueError(f'season_start: days of these samples always count from {HARVEST}, got {season_start!r}')
         self.split, self.split_by, self.split_seed = split, split_by, split_seed
@@ -278,12 +287,15 @@ class MonthlyCompositeDataset(SeriesDataset):
 
     def _divided(self, entries: list[dict]) -> list[dict]:
         """The entries of this split."""
-        groups = np.arange(len(entries)) if self.split_by == 'patch' else _groups(entries)
+        if self.split_by == 'patch':
+            groups = np.arange(len(entries))
+        else:
+            groups = _groups(entries, divide_regions=self.split_by == 'tile')
         crops = sorted({entry['crop'] for entry in entries})
         counts = np.zeros((groups.max() + 1, len(crops)), np.int64)
         np.add.at(counts, (groups, np.array([crops.index(entry['crop']) for entry in entries])), 1)
         names = list(self.shares)
-        chosen = share_out(counts, list(self.shares.values()), self.split_seed)[groups]
+        chosen = deal_out(counts, list(self.shares.values()), self.split_seed)[groups]
         if self.split not in names:
             raise ValueError(f'shares has no split {self.split!r}, it has {names}')
         kept = [entry for entry, number in zip(entries, chosen, strict=True) if names[number] == self.split]
@@ -291,7 +303,7 @@ class MonthlyCompositeDataset(SeriesDataset):
             raise DataError(
                 f'the {len(set(groups.tolist()))} groups of regions leave none for the split {self.split!r}',
                 path=self.data_root,
-                hint='Give it a larger share, or other splits (shares).',
+                hint="Give it a larger share, or other splits (shares); split_by='tile' divides large regions.",
             )
         return kept
 
@@ -472,8 +484,13 @@ def _day_of(folder: Path, harvest: datetime.date) -> int:
         ) from error
 
 
-def _groups(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Number of the group of each entry, (N,): regions whose boxes overlap are one group."""
+def _groups(entries: Sequence[Mapping[str, Any]], divide_regions: bool = False) -> np.ndarray:
+    """Number of the group of each entry, (N,): the tiles of a region, and regions whose boxes touch, are one group.
+
+    Args:
+        entries: of the dataset.
+        divide_regions: only tiles and regions that overlap are.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -481,7 +498,11 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
     for index, entry in enumerate(entries):
         regions.setdefault(entry['region'], []).append(index)
     boxes = [_box([entries[index]['label_path'] for index in members]) for members in regions.values()]
-    links = _overlaps(boxes)
+    links = _neighbours(boxes, -_NEAR if divide_regions else _NEAR)
+    if not divide_regions:
+        owner: dict[str, int] = {}
+        tiles = [(owner.setdefault(_whole_region(name), number), number) for number, name in enumerate(regions)]
+        links = np.concatenate([links, tiles])
     graph = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), shape=(len(boxes), len(boxes)))
     numbers = connected_components(graph, directed=False)[1]
     groups = np.empty(len(entries), np.int64)
@@ -490,7 +511,13 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> np.ndarray:
     return groups
 
 
-def _box(paths: Sequence[str]) -> tuple[str, tuple[float, float, float, float]] | None:
+def _whole_region(name: str) -> str:
+    """The region that a tile is of, or the region itself."""
+    match = _TILE.fullmatch(name)
+    return match['region'] if match else name
+
+
+def _box(paths: Sequence[str]) -> tuple[str, Bounds] | None:
     """CRS and box of a region's patches: those of its first and last row and column; None without georeference."""
     corners = []
     # Not every place has a patch, so the patches of the outer rows and columns need not be the first and last by name.
@@ -505,17 +532,15 @@ def _box(paths: Sequence[str]) -> tuple[str, tuple[float, float, float, float]] 
     return corners[0][0], (min(lefts), min(bottoms), max(rights), max(tops))
 
 
-def _overlaps(boxes: Sequence[tuple[str, tuple[float, float, float, float]] | None]) -> np.ndarray:
-    """Pairs of boxes that overlap by more than an edge, (P, 2)."""
+def _neighbours(boxes: Sequence[tuple[str, Bounds] | None], distance: float) -> np.ndarray:
+    """Pairs of boxes not farther apart than so many degrees, or that overlap by more if it is below 0, (P, 2)."""
     import shapely
 
     placed = [index for index, held in enumerate(boxes) if held is not None]
-    systems = [held[0] for held in boxes if held is not None]
-    shapes = [shapely.box(*held[1]) for held in boxes if held is not None]
-    if not shapes:
+    if not placed:
         return np.empty((0, 2), np.int64)
-    # A little smaller, so that regions side by side stay apart.
-    inner = shapely.buffer(np.array(shapes, dtype=object), -1e-6)
-    first, second = shapely.STRtree(inner).query(inner, predicate='intersects')
-    pairs = [(placed[a], placed[b]) for a, b in zip(first, second, strict=True) if a < b and systems[a] == systems[b]]
+    # In degrees: regions may lie in several zones.
+    shapes = boxes_in_degrees([held for held in boxes if held is not None]).to_numpy()
+    first, second = shapely.STRtree(shapes).query(shapely.buffer(shapes, distance), predicate='intersects')
+    pairs = [(placed[a], placed[b]) for a, b in zip(first, second, strict=True) if a < b]
     return np.array(pairs, np.int64).reshape(-1, 2)

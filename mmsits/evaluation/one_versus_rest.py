@@ -179,8 +179,8 @@ class OneVersusRestMetric(BaseMetric):
         crops: crops to be scored, by name; None for all that the scores tell apart.
         head_threshold: of the model's `MultiLabelHead`; None for heads whose classes exclude each other.
         own_samples: score a crop only on samples whose meta information `crop` says that they are about it, as
-            published, where each crop is evaluated on its own part of the data; the pipeline's `PackSeriesInputs` must
-            hand `crop` on (`meta_keys`).
+            published, where each crop is evaluated on its own part of the data. `ISRCDataset` says it, and
+            `PackSeriesInputs` hands it on unless `meta_keys` leaves it out.
         unlabelled_is_other: take pixels that are not labelled for something else, as published; then precision is too
             low by what nobody marked.
         out_dir: folder for `results_<crop>_Threshold_<threshold>_<day-month-year>.json` with the published names,
@@ -245,8 +245,8 @@ class OneVersusRestMetric(BaseMetric):
             crop = meta.get('crop')
             if crop is None:
                 raise ValueError(
-                    "own_samples: the samples do not say what crop they are about: add 'crop' to the meta_keys of "
-                    'PackSeriesInputs in the test pipeline'
+                    'own_samples: the samples do not say what crop they are about: take a dataset that does '
+                    "(ISRCDataset), and have 'crop' in the meta_keys of PackSeriesInputs in the test pipeline"
                 )
             for number, name in enumerate(names):
                 if name != crop:

@@ -12,11 +12,11 @@ from rasterio.transform import from_origin
 SIZE = 16
 
 
-def write_tif(path: Path, values: np.ndarray, corner: tuple[float, float] = (0, 0)) -> None:
+def write_tif(path: Path, values: np.ndarray, corner: tuple[float, float] = (0, 0), crs: str = 'EPSG:3857') -> None:
     """An image (C,H,W) with 10 m pixels whose upper left corner is at (x, y)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
-    profile = dict(driver='GTiff', count=count, height=height, width=width, dtype=values.dtype, crs='EPSG:3857')
+    profile = dict(driver='GTiff', count=count, height=height, width=width, dtype=values.dtype, crs=crs)
     with rasterio.open(path, 'w', **profile, transform=from_origin(*corner, 10, 10)) as file:
         file.write(values)
 

@@ -13,7 +13,7 @@ import torch
 from mmsits.datasets import AnnotatedSampler, DataError, EuroCropMapDataset, ISRCDataset
 from mmsits.datasets.base import day_number
 from mmsits.datasets.composite_windows import monthly_windows, months_before, window_days
-from mmsits.datasets.monthly_composites import _groups
+from mmsits.datasets.monthly_composites import _groups, _region_of
 from mmsits.datasets.transforms import PackSeriesInputs, SeriesRandomRotate, StretchToUnit
 from mmsits.structures import ImageSeries
 from tests.helpers.composites import SIZE, write_root, write_tif
@@ -70,6 +70,7 @@ def test_what_is_not_marked_is_unknown_unless_asked_for(iran: Path, negatives: s
     dataset = ISRCDataset(str(iran), negatives=negatives, **PACK)
     assert [dataset.get_data_info(index)['crop'] for index in range(4)] == ['maize', 'maize', 'pea', 'all_crops']
     assert dataset[0]['targets'][0, :3, 0].tolist() == expected
+    assert dataset[2]['metas']['crop'] == 'pea'  # for OneVersusRestMetric(own_samples=True)
     # Where all crops are known, all of them are.
     assert dataset[3]['targets'][0, :4, 0].tolist() == [3, 8, 255, 7]
 
@@ -142,9 +143,7 @@ def split_of(folder: Path, key: str = 'region', **options: Any) -> dict[str, set
 
 def test_regions_that_overlap_are_in_one_split(tmp_path: Path) -> None:
     names = [f'region{number}_r00_c00' for number in range(12)]
-    write_root(
-        tmp_path, names[:8], [211], np.int16, apart=SIZE * 10, radar_only=True
-    )  # side by side, an edge in common
+    write_root(tmp_path, names[:8], [211], np.int16, apart=SIZE * 10 + 10, radar_only=True)  # a pixel between them
     write_root(tmp_path / 'more', names[8:], [211], np.int16, apart=80, radar_only=True)  # each overlaps the next
     for path in sorted((tmp_path / 'more').rglob('*.tif')):
         target = tmp_path / path.relative_to(tmp_path / 'more')
@@ -159,9 +158,31 @@ def test_regions_that_overlap_are_in_one_split(tmp_path: Path) -> None:
     assert parts == split_of(tmp_path, shares=dict(train=0.6, val=0.2, test=0.2))
 
 
+def test_regions_side_by_side_stay_together_unless_tiles_are_asked_for(tmp_path: Path) -> None:
+    names = ['a_r00_c00', 'b_r00_c00', 'c_t000_000_r00_c00', 'c_t000_001_r00_c00', 'c_t000_003_r00_c00']
+    for name, place in zip(names, (0, 1, 4, 5, 7), strict=True):
+        write_tif(tmp_path / f'{name}.tif', np.zeros((1, SIZE, SIZE), np.uint8), (place * SIZE * 10, 0))
+    entries = [dict(region=_region_of(name), label_path=str(tmp_path / f'{name}.tif')) for name in names]
+    assert _groups(entries).tolist() == [0, 0, 1, 1, 1]
+    assert _groups(entries, divide_regions=True).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_boxes_in_two_zones_are_compared(tmp_path: Path) -> None:
+    # Both sides of 18 degrees east, where zone 33 meets zone 34; the third lies two kilometres north.
+    entries = []
+    for name, crs, (x, y) in (
+        ('a', 'EPSG:32633', (700000, 5600000)),
+        ('b', 'EPSG:32634', (275000, 5600500)),
+        ('c', 'EPSG:32634', (275000, 5604000)),
+    ):
+        write_tif(tmp_path / f'{name}.tif', np.zeros((1, 100, 100), np.uint8), (x, y), crs)
+        entries.append(dict(region=name, label_path=str(tmp_path / f'{name}.tif')))
+    assert _groups(entries).tolist() == _groups(entries, divide_regions=True).tolist() == [0, 0, 1]
+
+
 def test_a_region_reaches_to_its_outer_patches_where_not_every_place_has_one(tmp_path: Path) -> None:
     step, zeros = SIZE * 10, np.zeros((1, SIZE, SIZE), np.uint8)
-    places = {'a_r09_c01': (9, 1), 'a_r50_c07': (50, 7), 'a_r100_c00': (100, 0), 'b_r00_c00': (50, 7), 'c': (9, 8)}
+    places = {'a_r09_c01': (9, 1), 'a_r50_c07': (50, 7), 'a_r100_c00': (100, 0), 'b_r00_c00': (50, 7), 'c': (9, 9)}
     for name, (row, column) in places.items():
         write_tif(tmp_path / f'{name}.tif', zeros, (column * step, -row * step))
     entries = [dict(region=name.split('_')[0], label_path=str(tmp_path / f'{name}.tif')) for name in places]

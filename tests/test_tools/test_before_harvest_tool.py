@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -78,6 +79,26 @@ def test_a_calendar_gives_each_crop_its_own_harvest(network, tmp_path, monkeypat
     assert curve(tmp_path, 'maize') == own
     with pytest.raises(DataError, match=r'no harvest of rye.*--crops'):
         run(monkeypatch, before_harvest, *network, *days, *dated, '--crops', 'rye')
+
+
+def test_samples_of_provinces_without_a_harvest_are_listed_and_left_out_if_asked_for(network, tmp_path, monkeypatch):
+    config, weights = network
+    shutil.copytree(config.parent / 'data', tmp_path / 'data')
+    table = 'uuid,harvest_date,province\na,2022-05-01,Kent\nb,2022-05-01,Essex\n'
+    (tmp_path / 'data' / 'regions.csv').write_text(table)
+    heading = 'crop,Province,Planting Start Date,Planting End Date,Harvest Start Date,Harvest End Date'
+    (tmp_path / 'calendar.csv').write_text(f'{heading}\nmaize,Kent,2021-09-01,2021-10-01,2022-05-01,2022-06-01\n')
+    arguments = (config, weights, '--out', tmp_path / 'out', '--days', 0, '--crops', 'maize')
+    dated = ('--calendar', tmp_path / 'calendar.csv', '--province', 'Kent')
+    data = ('--cfg-options', f'data_root={tmp_path / "data"}')
+    with pytest.raises(DataError, match=r'maize: Essex \(1\).*--leave-out-undated'):
+        run(monkeypatch, before_harvest, *arguments, *dated, *data)
+    run(monkeypatch, before_harvest, *arguments, *dated, '--leave-out-undated', *data)
+    assert json.loads((tmp_path / 'out' / 'before_harvest.json').read_text())['left_out'] == {'maize': {'Essex': 1}}
+    (tmp_path / 'data' / 'crop_map' / 'b_r00_c00.tif').unlink()
+    alone = curve(tmp_path / 'out', 'maize')
+    run(monkeypatch, before_harvest, *arguments, *dated, *data)
+    assert curve(tmp_path / 'out', 'maize') == alone
 
 
 def test_the_earliest_season_counts_and_an_unknown_province_is_named():

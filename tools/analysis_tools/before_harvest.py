@@ -5,9 +5,11 @@
 Each time the test set is predicted from what was observed until then, and each crop is scored against all else.
 The harvest is that of the sample (`harvest_date`), or of a crop calendar by province:
 
-    … --calendar calendar.csv --start-year 1400 [--province Fars]
+    … --calendar calendar.csv --start-year 1400 [--province Fars] [--leave-out-undated]
 
-Then each crop is cut at its own harvest. Written are before_harvest.csv, .json and .png.
+Then each crop is cut at its own harvest. Samples of provinces where the calendar has no harvest of a crop are listed
+and refused, or with --leave-out-undated listed and not counted for that crop. Written are before_harvest.csv, .json
+and .png.
 """
 
 from __future__ import annotations
@@ -15,22 +17,27 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.table import Table
 
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis import init_model
-from mmsits.datasets.crop_calendar import CropCalendar, read_calendar
+from mmsits.datasets.crop_calendar import CropCalendar, plain_name, read_calendar
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.transforms import HideDaysBeforeHarvest, PackSeriesInputs
 from mmsits.engine import ConfigError, load_config, prepare_config, trust_checkpoints
 from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
@@ -54,7 +61,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--calendar', type=Path, help='crop calendar (.csv, .xlsx): harvest by crop and province')
     add('--calendar-system', choices=['jalali', 'gregorian'], default='jalali', help='default: %(default)s')
     add('--start-year', type=int, help='year in which the seasons of the calendar start')
-    add('--province', help='of all samples, where they do not name their own')
+    add('--province', help='of the samples that do not name their own')
+    add(
+        '--leave-out-undated',
+        action='store_true',
+        help='score a crop without the samples of provinces in which the calendar has no harvest of it',
+    )
     add('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     add('--cfg-options', nargs='+', action=DictAction, default={})
     add('--trust-checkpoint', action='store_true', help='open checkpoints that hold code: only if you trust them')
@@ -88,25 +100,77 @@ def harvests_of(crop: str, calendar: CropCalendar, province: str | None) -> dict
     return found
 
 
-def cut_config(cfg: Config, days: int, harvests: Mapping[str, str] | None, lag: int) -> dict[str, Any]:
-    """The test data loader, with what came later hidden in front of the packing."""
-    loader = copy.deepcopy(cfg.test_dataloader.to_dict())
-    pipeline = loader['dataset'].get('pipeline')
-    packing = [i for i, step in enumerate(pipeline or []) if step['type'] == 'PackSeriesInputs']
+class CropDates(NamedTuple):
+    """When a crop is harvested, and which samples have that date.
+
+    Attributes:
+        harvests: harvest by province, see `harvests_of`; None takes the samples' own dates.
+        samples: numbers of the samples whose province has a harvest; None for all.
+        undated: province ('no province named' for none) -> how many samples have none.
+    """
+
+    harvests: dict[str, str] | None = None
+    samples: list[int] | None = None
+    undated: Mapping[str, int] = {}
+
+
+def dates_of(dataset: Any, crop: str, calendar: CropCalendar | None, province: str | None) -> CropDates:
+    """The harvests of a crop in the provinces of the samples."""
+    if calendar is None:
+        return CropDates()
+    harvests = harvests_of(crop, calendar, province)
+    dated = {plain_name(name) for name in harvests}
+    places = [str(dataset.get_data_info(index).get('province') or '') for index in range(len(dataset))]
+    kept = [index for index, place in enumerate(places) if plain_name(place) in dated]
+    undated = Counter(place or 'no province named' for place in places if plain_name(place) not in dated)
+    return CropDates(harvests, kept if undated else None, dict(sorted(undated.items())))
+
+
+def report_undated(dates: Mapping[str, CropDates], path: Path, leave_out: bool) -> None:
+    """List the samples without a harvest of a crop; refuse them unless they are to be left out."""
+    listed = '; '.join(
+        f'{crop}: ' + ', '.join(f'{place} ({count})' for place, count in entry.undated.items())
+        for crop, entry in dates.items()
+        if entry.undated
+    )
+    if not listed:
+        return
+    if not leave_out:
+        raise DataError(
+            f'the calendar has no harvest for samples of these provinces (their number in brackets): {listed}',
+            path=path,
+            hint='Add them; name the province of samples that name none (--province); or leave these samples out of '
+            'the scores of the crop: --leave-out-undated.',
+        )
+    print_log(f'Without a harvest of the crop, and not in its scores: {listed}', 'current', logging.WARNING)
+    without = [crop for crop, entry in dates.items() if entry.samples == []]
+    if without:
+        raise DataError(
+            f'no sample has a harvest of {", ".join(without)}', path=path, hint='Leave the crop out (--crops).'
+        )
+
+
+def cut_dataset(dataset: Any, days: int, dates: CropDates, lag: int) -> Any:
+    """The dated samples of the test dataset, with what came later hidden in front of the packing."""
+    steps = list(dataset.pipeline.transforms) if hasattr(dataset, 'pipeline') else []
+    packing = [index for index, step in enumerate(steps) if isinstance(step, PackSeriesInputs)]
     if not packing:
         raise ConfigError('the test dataset of the config has no pipeline that ends with PackSeriesInputs')
-    step = dict(type='HideDaysBeforeHarvest', days=days, harvests=harvests, lag=lag)
-    pipeline.insert(packing[0], step)
-    return loader
+    steps.insert(packing[0], HideDaysBeforeHarvest(days, dates.harvests, lag))
+    # What was read of the dataset's index serves all passes.
+    part = copy.copy(dataset) if dates.samples is None else dataset.get_subset(dates.samples)
+    part.pipeline = Compose(steps)
+    return part
 
 
 def scores_at(
-    model: Any, cfg: Config, days: int, harvests: Mapping[str, str] | None, options: argparse.Namespace
+    model: Any, cfg: Config, dataset: Any, days: int, dates: CropDates, options: argparse.Namespace
 ) -> dict[str, float]:
     """Scores of all crops from what was known so many days before the harvest."""
     metric = OneVersusRestMetric(options.threshold, head_threshold=head_threshold(cfg.model))
-    loader = Runner.build_dataloader(cut_config(cfg, days, harvests, options.lag), seed=0)
-    metric.dataset_meta = loader.dataset.metainfo
+    part = cut_dataset(dataset, days, dates, options.lag)
+    loader = Runner.build_dataloader({**cfg.test_dataloader.to_dict(), 'dataset': part}, seed=0)
+    metric.dataset_meta = part.metainfo
     with torch.no_grad():
         for batch in loader:
             metric.process(batch, model.val_step(batch))
@@ -115,23 +179,19 @@ def scores_at(
 
 
 def curves_of(
-    model: Any, cfg: Config, crops: list[str], options: argparse.Namespace
+    model: Any, cfg: Config, dataset: Any, dates: Mapping[str, CropDates], options: argparse.Namespace
 ) -> dict[str, dict[str, list[float]]]:
     """score -> crop -> its value at each of the days."""
-    calendar = None
-    if options.calendar is not None:
-        calendar = read_calendar(options.calendar, options.calendar_system, options.start_year)
     # Crops with one harvest are scored in one pass.
     groups: dict[str, list[str]] = {}
-    for crop in crops:
-        harvests = None if calendar is None else harvests_of(crop, calendar, options.province)
-        groups.setdefault(json.dumps(harvests, sort_keys=True), []).append(crop)
-    curves: dict[str, dict[str, list[float]]] = {score: {crop: [] for crop in crops} for score in SCORES}
+    for crop, entry in dates.items():
+        groups.setdefault(json.dumps(entry.harvests, sort_keys=True), []).append(crop)
+    curves: dict[str, dict[str, list[float]]] = {score: {crop: [] for crop in dates} for score in SCORES}
     with progress_bar('predictions') as progress:
         steps = len(options.days) * len(groups)
         for number, days in enumerate(options.days):
-            for index, (harvests, members) in enumerate(groups.items()):
-                found = scores_at(model, cfg, days, json.loads(harvests), options)
+            for index, members in enumerate(groups.values()):
+                found = scores_at(model, cfg, dataset, days, dates[members[0]], options)
                 for score in SCORES:
                     for crop in members:
                         curves[score][crop].append(found[f'{score}/{crop}'])
@@ -139,7 +199,12 @@ def curves_of(
     return curves
 
 
-def write(folder: Path, curves: dict[str, dict[str, list[float]]], options: argparse.Namespace) -> None:
+def write(
+    folder: Path,
+    curves: dict[str, dict[str, list[float]]],
+    dates: Mapping[str, CropDates],
+    options: argparse.Namespace,
+) -> None:
     """before_harvest.csv, .json and .png."""
     lines = ['crop,days,' + ','.join(SCORES)]
     for crop in curves['F1']:
@@ -151,7 +216,8 @@ def write(folder: Path, curves: dict[str, dict[str, list[float]]], options: argp
         score: {crop: [None if np.isnan(value) else value for value in values] for crop, values in by_crop.items()}
         for score, by_crop in curves.items()
     }
-    content = dict(days=options.days, lag=options.lag, threshold=options.threshold, **plain)
+    left_out = {crop: entry.undated for crop, entry in dates.items() if entry.undated}
+    content = dict(days=options.days, lag=options.lag, threshold=options.threshold, left_out=left_out, **plain)
     write_atomically(folder / 'before_harvest.json', json.dumps(content, indent=1, ensure_ascii=False).encode())
     drawn = present(curves)
     if drawn:
@@ -188,8 +254,13 @@ def main(options: argparse.Namespace) -> None:
     unknown = [crop for crop in options.crops or [] if crop not in held]
     if unknown:
         raise ConfigError(f'--crops: there are no {unknown}, but {held}')
-    curves = curves_of(model, cfg, options.crops or held, options)
-    write(options.out, curves, options)
+    calendar = None
+    if options.calendar is not None:
+        calendar = read_calendar(options.calendar, options.calendar_system, options.start_year)
+    dates = {crop: dates_of(dataset, crop, calendar, options.province) for crop in options.crops or held}
+    report_undated(dates, options.calendar, options.leave_out_undated)
+    curves = curves_of(model, cfg, dataset, dates, options)
+    write(options.out, curves, dates, options)
     console = Console(highlight=False, width=max(Console().width, 120))
     console.print(table_of(present(curves), options.days))
     console.print(f'Written to {options.out}', markup=False)

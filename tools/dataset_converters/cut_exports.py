@@ -3,7 +3,8 @@
     python tools/dataset_converters/cut_exports.py exports/tomato data/isrc/tomato
 
 The root of one crop holds `{s1,s2}/<1..6>/<region>.tif` and `crop_map/<region>.tif` with 0 and 255. Masks are brought
-to the size of the images. A run that was stopped goes on where it was.
+to the size of the images. Windows without an image are named; they count as not observed. A run that was stopped goes
+on where it was.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 import mmsits  # noqa: F401 (silences what its dependencies print)
-from mmsits.datasets.polygons.exports import cut_exported, exported_regions
+from mmsits.datasets.polygons.exports import cut_exported, exported_regions, missing_windows
 from mmsits.engine.command_line import progress_bar, run_tool
 
 
@@ -43,6 +44,11 @@ def main(options: argparse.Namespace) -> None:
             patches += cut_exported(options.root, name, options.out, options.patch_size, **rules)
             progress(number + 1, len(names))
     print(f'{options.out}: {patches} marked patches of {len(names)} regions')
+    incomplete = sum(bool(missing_windows(options.root, name)) for name in names)
+    if incomplete:
+        print(
+            f'{incomplete} of these regions lack images, see the warnings: export them, or train without these months'
+        )
 
 
 if __name__ == '__main__':

@@ -48,6 +48,11 @@ def make_parser() -> argparse.ArgumentParser:
     add('--s1-collection', default='sentinel-1-rtc', help='default: %(default)s')
     add('--s1-unit', choices=['power', 'decibel'], default='power', help='of its images (default: %(default)s)')
     add('--s2-collection', default='sentinel-2-l2a', help='default: %(default)s')
+    add(
+        '--s2-offset',
+        type=float,
+        help='taken off the stored numbers of all its images (default: what the catalogue tells of each)',
+    )
     mask = ' '.join(map(str, DEFAULT_MASK))
     add(
         '--scl-mask',
@@ -104,9 +109,10 @@ def main(options: argparse.Namespace) -> None:
     """Run the command."""
     regions = find_regions(options)
     catalogue = Catalogue(options.stac, options.sign)
+    classes = PUBLISHED_MASK if options.as_published else options.scl_mask
     kinds = dict(
         s1=RadarComposites(options.s1_collection, options.s1_unit),
-        s2=OpticalComposites(options.s2_collection, PUBLISHED_MASK if options.as_published else options.scl_mask),
+        s2=OpticalComposites(options.s2_collection, classes, options.s2_offset),
     )
     rules = DownloadOptions(
         options.folder / 'regions',

@@ -69,6 +69,17 @@ PUBLISHED = dict(
 """What `--as-published` sets."""
 
 
+def known_crs(text: str) -> str:
+    """A coordinate reference system that there is, or 'utm'."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return text if text == 'utm' else CRS.from_user_input(text).to_string()
+    except CRSError as error:
+        raise argparse.ArgumentTypeError(f'there is no coordinate reference system {text!r}') from error
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description='Turn polygons of fields into regions of interest, masks and patches.')
@@ -77,7 +88,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('out', type=Path, help='folder to write, must not exist')
     add('--crop-column', default='crop', help='column of the crop (default: %(default)s)')
     add('--layer', help='layer of a file with several')
-    add('--assume-crs', help='CRS of files that name none, such as EPSG:4326')
+    add('--assume-crs', type=known_crs, help='CRS of files that name none, such as EPSG:4326')
     add('--rename', nargs='+', default=[], metavar='OLD=NEW', help='names of crops to replace')
     add('--provinces', type=Path, help='vector file of the provinces')
     add('--province-column', default='province', help='its column of names (default: %(default)s)')
@@ -87,7 +98,12 @@ def make_parser() -> argparse.ArgumentParser:
     add('--seasons', nargs='+', default=[], metavar='CROP=A,B', help='seasons of a crop (default: those named like it)')
     add('--every-season', action='store_true', help='a region for every season (default: the earliest harvest)')
     add('--distance', type=float, default=2000.0, help='metres between fields of a region (default: %(default)s)')
-    add('--crs', default='utm', help="'utm', each region in its zone, or one CRS for all (default: %(default)s)")
+    add(
+        '--crs',
+        type=known_crs,
+        default='utm',
+        help="'utm', each region in its zone, or one CRS for all (default: %(default)s)",
+    )
     add('--pixel', type=float, default=10.0, help='side of a pixel (default: %(default)s)')
     add('--no-snap', dest='snap', action='store_false', help='start boxes at the fields, not at multiples of the pixel')
     add('--inner-buffer', type=float, default=10.0, help='metres taken off along edges (default: %(default)s)')
@@ -169,7 +185,7 @@ def find_regions(options: argparse.Namespace, fields: Any, provinces: Any) -> tu
         shares = {name: float(share) for name, share in pairs(options.splits, '--splits').items()}
     except ValueError as error:
         raise ConfigError(f'--splits takes NAME=SHARE: {error}') from error
-    return split_regions(regions, shares, options.seed), skipped
+    return split_regions(regions, shares, options.seed, fields), skipped
 
 
 def write_masks(folder: Path, regions: Sequence[Region], fields: Any, options: argparse.Namespace) -> Counter:
@@ -299,8 +315,14 @@ def main(options: argparse.Namespace) -> None:
     console = Console(highlight=False, width=max(Console().width, 150))
     console.print(table_of(summary))
     console.print(f'fields, patches and pixels: {" / ".join(splits)}')
+    empty = [split for split in splits if not any(region.split == split for region in regions)]
+    if empty:
+        console.print(
+            f'No region is in {", ".join(empty)}: those that touch stay together, so there are too few groups'
+        )
     for entry in skipped:
-        places = ', '.join(f'{place} ({count})' for place, count in Counter(map(str, entry.provinces)).items())
+        counted = Counter('no province' if place is None else place for place in entry.provinces)
+        places = ', '.join(f'{place} ({count})' for place, count in counted.items())
         console.print(f'{entry.crop}, {entry.season}: no harvest date for {len(entry.provinces)} regions, in {places}')
     if not workbook:
         console.print("regions.xlsx was not written: openpyxl is not installed (pip install 'mmsits[download]')")

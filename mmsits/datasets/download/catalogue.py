@@ -21,6 +21,8 @@ class Scene(NamedTuple):
         footprint: shapely geometry, degrees.
         assets: name -> address of the file.
         properties: of the item.
+        scalings: name of an asset -> (scale, offset) of its first band, where the catalogue tells both: value =
+            scale × stored number + offset.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Scene(NamedTuple):
     footprint: Any
     assets: Mapping[str, str]
     properties: Mapping[str, Any]
+    scalings: Mapping[str, tuple[float, float]] = {}
 
 
 class Catalogue:
@@ -47,6 +50,7 @@ class Catalogue:
         self._sign = None if sign is None else _find_function(sign)
         self._api: Any = None
         self._items: list[Any] = []
+        self._collections: set[str] = set()
         if self.location.startswith(('http://', 'https://')) and not self.location.endswith('.json'):
             self._api = self._open_api()
         else:
@@ -88,36 +92,77 @@ class Catalogue:
             The scenes in the order of date and name.
         """
         found = self._ask(collection, place, start, end) if self._api is not None else self._filter(collection)
-        scenes = [self._scene(item) for item in found]
-        kept = [scene for scene in scenes if start <= scene.date < end and scene.footprint.intersects(place)]
-        return sorted(kept, key=lambda scene: (scene.date, scene.name))
+        kept = [item for item in found if start <= _date(item) < end and _footprint(item).intersects(place)]
+        return sorted(map(self._scene, kept), key=lambda scene: (scene.date, scene.name))
 
     def _filter(self, collection: str) -> Iterable[Any]:
         known = {item.collection_id for item in self._items}
         if collection not in known:
-            raise DataError(
-                f'the catalogue has no collection {collection!r}, but {sorted(map(str, known))}',
-                path=self.location,
-                hint='Name another one.',
-            )
+            raise self._no_collection(collection, f', but {sorted(map(str, known))}')
         return (item for item in self._items if item.collection_id == collection)
 
     def _ask(self, collection: str, place: Any, start: datetime.date, end: datetime.date) -> Iterable[Any]:
         from shapely.geometry import mapping
 
+        self._refuse_unknown(collection)
         last = end - datetime.timedelta(days=1)
         search = self._api.search(
             collections=[collection], intersects=mapping(place), datetime=f'{start.isoformat()}/{last.isoformat()}'
         )
+        # All pages: pystac-client follows their links.
         return search.items()
 
-    def _scene(self, item: Any) -> Scene:
-        from shapely.geometry import shape
+    def _refuse_unknown(self, collection: str) -> None:
+        """APIs find nothing in a collection that they do not have, as if no image had been taken."""
+        if collection in self._collections:
+            return
+        errors = _module('pystac_client.exceptions', self.location)
+        try:
+            found = self._api.get_collection(collection)
+        # Of older releases; newer ones return None.
+        except errors.APIError as error:
+            if error.status_code != 404:
+                raise
+            found = None
+        if found is None or found.id != collection:
+            raise self._no_collection(collection)
+        self._collections.add(collection)
 
+    def _no_collection(self, collection: str, others: str = '') -> DataError:
+        return DataError(
+            f'the catalogue has no collection {collection!r}{others}',
+            path=self.location,
+            hint='Name another one: --s1-collection, --s2-collection, or get one sensor alone: --sensors.',
+        )
+
+    def _scene(self, item: Any) -> Scene:
         item = item if self._sign is None else self._sign(item)
-        when = item.datetime or item.common_metadata.start_datetime
         assets = {name: asset.get_absolute_href() or asset.href for name, asset in item.assets.items()}
-        return Scene(item.id, when.date(), shape(item.geometry), assets, item.properties)
+        told = {name: _scaling(asset.extra_fields) for name, asset in item.assets.items()}
+        scalings = {name: scaling for name, scaling in told.items() if scaling is not None}
+        return Scene(item.id, _date(item), _footprint(item), assets, item.properties, scalings)
+
+
+def _date(item: Any) -> datetime.date:
+    return (item.datetime or item.common_metadata.start_datetime).date()
+
+
+def _footprint(item: Any) -> Any:
+    from shapely.geometry import shape
+
+    return shape(item.geometry)
+
+
+def _scaling(fields: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Scale and offset of an asset's first band, as STAC's raster extension writes them in versions 1 and 2."""
+    bands = fields.get('raster:bands') or [{}]
+    found = [bands[0].get('scale'), bands[0].get('offset')]
+    newer = (fields.get('bands') or [{}])[0]
+    for index, name in enumerate(('raster:scale', 'raster:offset')):
+        found[index] = fields.get(name, newer.get(name, found[index]))
+    scale, offset = found
+    # One without the other leaves open whether the other is none or was not thought of.
+    return None if scale is None or offset is None else (float(scale), float(offset))
 
 
 def _module(name: str, wanted_for: str) -> Any:

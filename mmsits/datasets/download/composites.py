@@ -5,7 +5,10 @@ The rules are CropMapping's (Rangzan and Ramezanpour), which had them computed b
 
 from __future__ import annotations
 
+import datetime
 import itertools
+import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +37,19 @@ PUBLISHED_MASK = (8, 9, 11)
 DEFAULT_MASK = (1, 3, 8, 9, 10, 11)
 """These, and defective pixels, cloud shadow and thin cirrus."""
 _NO_DATA = 0
-_OFFSET_SINCE = 4.0
-"""Processing baseline from which stored numbers are higher by 1000."""
+_SCALE = 1e-4
+"""Reflectance of a stored number of 1 of Sentinel-2."""
+_OFFSET_SINCE, _OFFSET_FROM = 4.0, datetime.date(2022, 1, 25)
+"""Processing baseline from which stored numbers are higher by 1000, and the day it came into use."""
+_BASELINE = re.compile(r'_N(\d\d)(\d\d)_')
+"""In names of products: N0400 is baseline 04.00."""
+_REMOTE_SETTINGS = dict(
+    # Looking for companion files beside each image costs more requests than the image itself.
+    GDAL_DISABLE_READDIR_ON_OPEN='EMPTY_DIR',
+    GDAL_HTTP_MAX_RETRY='3',
+    GDAL_HTTP_RETRY_DELAY='2',
+)
+"""For images that are no local files, where the environment does not say otherwise."""
 
 
 class SourceError(DataError):
@@ -59,12 +73,12 @@ def read_band(address: str, grid: Grid, nearest: bool = False, nodata: float | N
         DataError: if it has no CRS, as radar images that were not terrain corrected.
     """
     import rasterio
-    from rasterio.enums import Resampling
+    from rasterio.enums import MaskFlags, Resampling
     from rasterio.errors import RasterioError
     from rasterio.vrt import WarpedVRT
 
     try:
-        with rasterio.open(address) as file:
+        with rasterio.Env(**_settings(address)), rasterio.open(address) as file:
             if file.crs is None:
                 raise DataError(
                     'the image has no coordinate reference system',
@@ -72,7 +86,9 @@ def read_band(address: str, grid: Grid, nearest: bool = False, nodata: float | N
                     hint='Take a collection of terrain-corrected images (sentinel-1-rtc).',
                 )
             known = nodata if file.nodata is None else file.nodata
-            marks = dict(add_alpha=True) if known is None else dict(src_nodata=known, nodata=known)
+            # An image's own mask or alpha band tells what it has seen, unless a number does.
+            own_alpha = MaskFlags.alpha in file.mask_flag_enums[0]
+            marks = dict(add_alpha=not own_alpha) if known is None else dict(src_nodata=known, nodata=known)
             with WarpedVRT(
                 file,
                 crs=grid.crs,
@@ -91,13 +107,19 @@ def read_band(address: str, grid: Grid, nearest: bool = False, nodata: float | N
     return result
 
 
+def _settings(address: str) -> dict[str, str]:
+    """Settings of GDAL to read an image with."""
+    remote = address.startswith('/vsi') or ('://' in address and not address.startswith('file://'))
+    return {name: value for name, value in _REMOTE_SETTINGS.items() if remote and name not in os.environ}
+
+
 def asset_of(scene: Scene, names: Sequence[str]) -> str:
-    """The address of an asset by any of its names.
+    """The name of an asset that goes by any of some names.
 
     Raises:
         DataError: if the scene has none of them.
     """
-    found = next((scene.assets[name] for name in names if name in scene.assets), None)
+    found = next((name for name in names if name in scene.assets), None)
     if found is None:
         raise DataError(
             f'no asset {" or ".join(names)}, there are {sorted(scene.assets)}',
@@ -111,7 +133,7 @@ def choose_radar_scenes(scenes: Sequence[Scene], place: Any) -> list[Scene]:
     """The scenes of one direction of flight, in the published order of preference.
 
     Ascending ones that hold the place, descending ones that do, ascending ones that touch it, descending ones; of
-    scenes in interferometric wide swath mode.
+    scenes in interferometric wide swath mode that have VV and VH.
 
     Args:
         scenes: those of a window.
@@ -119,8 +141,22 @@ def choose_radar_scenes(scenes: Sequence[Scene], place: Any) -> list[Scene]:
 
     Returns:
         The scenes of the first kind that there are; may be none.
+
+    Raises:
+        DataError: if no scene says in which direction it was taken.
     """
-    wide = [scene for scene in scenes if scene.properties.get('sar:instrument_mode', 'IW') == 'IW']
+    wide = [
+        scene
+        for scene in scenes
+        if scene.properties.get('sar:instrument_mode', 'IW') == 'IW'
+        and set(S1_BANDS) <= set(scene.properties.get('sar:polarizations', S1_BANDS))
+    ]
+    if wide and not any('sat:orbit_state' in scene.properties for scene in wide):
+        raise DataError(
+            'the radar images do not say whether they were taken ascending or descending (sat:orbit_state)',
+            sample_id=wide[0].name,
+            hint='Name another collection.',
+        )
     for whole, direction in itertools.product((True, False), ('ascending', 'descending')):
         chosen = [
             scene
@@ -172,9 +208,12 @@ class RadarComposites:
     def _mean(self, scenes: Sequence[Scene], band: str, grid: Grid) -> np.ndarray:
         total, count = np.zeros(grid.shape), np.zeros(grid.shape, np.int64)
         for scene in scenes:
-            values = read_band(asset_of(scene, (band, band.lower())), grid).astype(np.float64)
+            address = scene.assets[asset_of(scene, (band, band.lower()))]
+            # 0 is no power, and no mark in decibels.
+            nodata = _NO_DATA if self.unit == 'power' else None
+            values = read_band(address, grid, nodata=nodata).astype(np.float64)
             power = 10 ** (values / 10) if self.unit == 'decibel' else values
-            # Borders of radar images hold powers of 0.
+            # Borders of radar images may hold powers of 0 beside another mark.
             seen = np.isfinite(power) & (power > 0)
             total[seen] += power[seen]
             count += seen
@@ -188,13 +227,16 @@ class OpticalComposites:
     Args:
         collection: of the catalogue.
         masked: codes of the scene classification that are left out, 0 (no data) always.
+        offset: what is taken off the stored numbers of all scenes; None for what the catalogue tells of each.
     """
 
     sensor = 's2'
     bands = S2_BANDS
 
-    def __init__(self, collection: str = 'sentinel-2-l2a', masked: Sequence[int] = DEFAULT_MASK) -> None:
-        self.collection, self.masked = collection, tuple(masked)
+    def __init__(
+        self, collection: str = 'sentinel-2-l2a', masked: Sequence[int] = DEFAULT_MASK, offset: float | None = None
+    ) -> None:
+        self.collection, self.masked, self.offset = collection, (_NO_DATA, *masked), offset
 
     def choose(self, scenes: Sequence[Scene], place: Any) -> list[Scene]:
         """All but those that are clouds alone."""
@@ -208,7 +250,7 @@ class OpticalComposites:
 
     def _clear(self, scene: Scene, grid: Grid) -> np.ndarray:
         names = ('SCL', 'scl', 'SCL_20m')
-        codes = read_band(asset_of(scene, names), grid, nearest=True, nodata=_NO_DATA)
+        codes = read_band(scene.assets[asset_of(scene, names)], grid, nearest=True, nodata=_NO_DATA)
         return np.isfinite(codes) & ~np.isin(codes, self.masked)
 
     def _median(self, scenes: Sequence[tuple[Scene, np.ndarray]], band: str, grid: Grid) -> np.ndarray:
@@ -217,21 +259,53 @@ class OpticalComposites:
         names = (band, band.replace('B0', 'B'), _COMMON_NAMES[band], f'{band}_10m', f'{band}_20m')
         stack = np.empty((len(scenes), *grid.shape), np.float32)
         for index, (scene, seen) in enumerate(scenes):
-            values = read_band(asset_of(scene, names), grid, nodata=_NO_DATA)
-            stack[index] = np.where(seen, (values - stored_offset(scene)) / 10000, np.nan)
+            asset = asset_of(scene, names)
+            values = read_band(scene.assets[asset], grid, nodata=_NO_DATA)
+            scale = scene.scalings.get(asset, (_SCALE, 0.0))[0]
+            offset = stored_offset(scene, asset) if self.offset is None else self.offset
+            stack[index] = np.where(seen, (values - offset) * scale, np.nan)
         seen_once = np.isfinite(stack).any(axis=0)
         # The median of nothing is NaN too, with a warning.
         return np.nanmedian(np.where(seen_once, stack, 0), axis=0).astype(np.float32) + np.where(seen_once, 0, np.nan)
 
 
-def stored_offset(scene: Scene) -> float:
-    """What was added to the stored numbers of a Sentinel-2 scene: 1000 from processing baseline 04.00 (January 2022)
-    on, unless the catalogue says that it was taken off."""
-    properties = scene.properties
-    if properties.get('earthsearch:boa_offset_applied'):
+def stored_offset(scene: Scene, asset: str) -> float:
+    """What was added to the stored numbers of an asset of a Sentinel-2 scene.
+
+    1000 from processing baseline 04.00 (January 2022) on, unless the catalogue says that it was taken off: by
+    `earthsearch:boa_offset_applied`, or by an offset of its own. Before, 0, whatever the catalogue says: Earth Search
+    writes -0.1 for all scenes. Where the baseline is not told, the catalogue's offset counts.
+
+    Raises:
+        DataError: if nothing tells it for a scene of a time when it may have been added.
+    """
+    if scene.properties.get('earthsearch:boa_offset_applied'):
         return 0.0
-    baseline = properties.get('s2:processing_baseline', properties.get('processing:version', 0))
-    try:
-        return 1000.0 if float(baseline) >= _OFFSET_SINCE else 0.0
-    except (TypeError, ValueError):
+    scale, shift = scene.scalings.get(asset, (_SCALE, None))
+    told = None if shift is None else round(-shift / scale, 3) + 0.0
+    baseline = _baseline(scene)
+    if baseline is not None and baseline < _OFFSET_SINCE:
         return 0.0
+    if told is not None:
+        return told
+    if baseline is None and scene.date < _OFFSET_FROM:
+        return 0.0
+    if baseline is None:
+        raise DataError(
+            'the catalogue tells neither the processing baseline (s2:processing_baseline) nor an offset, so nobody '
+            'knows whether 1000 was added to the stored numbers',
+            sample_id=scene.name,
+            hint='Say what to take off: --s2-offset 1000, or 0.',
+        )
+    return 1000.0
+
+
+def _baseline(scene: Scene) -> float | None:
+    """Processing baseline: as a property, or as in names of products."""
+    for name in ('s2:processing_baseline', 'processing:version'):
+        try:
+            return float(scene.properties[name])
+        except (KeyError, TypeError, ValueError):
+            continue
+    found = _BASELINE.search(str(scene.properties.get('s2:product_uri', ''))) or _BASELINE.search(scene.name)
+    return None if found is None else float(f'{found[1]}.{found[2]}')

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 
 from ..composite_windows import monthly_windows
 from ..errors import DataError
-from ..polygons.patches import encode_raster, open_raster, read_raster
+from ..polygons.patches import encode_raster, open_raster, read_raster, tile_name
 from ..polygons.regions import box_grid
 from ..polygons.tables import RegionBox
 from ..scene.grid import Grid, Window
@@ -24,6 +24,8 @@ from .composites import OpticalComposites, RadarComposites, SourceError, read_ba
 
 Composites = RadarComposites | OpticalComposites
 LABELS = 'crop_map'
+_NO_SCENE = 'none'
+"""Tag of images of a window without any scene."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class DownloadReport:
         kept: files that were there, complete.
         repaired: files that were there and could not be read, made again.
         scenes: sensor -> scenes used, over all windows; only of files that were made.
-        empty: windows without any scene, as 'sensor/number'.
+        empty: windows without any scene, as 'sensor/number', of files that were there too.
     """
 
     written: int = 0
@@ -111,6 +113,8 @@ def download_region(
             if path.exists():
                 if is_complete(path, grid, len(kind.bands)):
                     report.kept += 1
+                    if _without_scene(path):
+                        report.empty.append(f'{kind.sensor}/{number}')
                     continue
                 report.repaired.append(path)
                 print_log(f'{path}: damaged or of another size, made again', 'current', logging.WARNING)
@@ -120,7 +124,7 @@ def download_region(
                 values = kind.compose(scenes, grid) if scenes else _nothing(kind, grid)
                 days = {
                     'window': f'{window[0]}/{window[1]}',
-                    'scenes': ' '.join(scene.name for scene in scenes) or 'none',
+                    'scenes': ' '.join(scene.name for scene in scenes) or _NO_SCENE,
                 }
                 return encode_raster(values.astype(np.float32), grid, np.nan, kind.bands, **days), len(scenes)
 
@@ -162,7 +166,7 @@ def tiles_of(region: RegionBox, pixel: float, largest: int) -> list[RegionBox]:
     for top in range(0, grid.height, largest):
         for left in range(0, grid.width, largest):
             part = grid.part(Window(top, left, min(largest, grid.height - top), min(largest, grid.width - left)))
-            name = f'{region.uid}t{top // largest:03d}{left // largest:03d}'
+            name = tile_name(region.uid, top // largest, left // largest)
             tiles.append(region._replace(uid=name, bounds=part.bounds))
     return tiles
 
@@ -217,6 +221,11 @@ def _place(grid: Grid) -> Any:
     from shapely.geometry import box
 
     return box(*transform_bounds(grid.crs, 'EPSG:4326', *grid.bounds))
+
+
+def _without_scene(path: Path) -> bool:
+    with open_raster(path) as file:
+        return file.tags().get('scenes') == _NO_SCENE
 
 
 def _nothing(kind: Composites, grid: Grid) -> np.ndarray:

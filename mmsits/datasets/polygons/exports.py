@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from mmengine import fileio
+from mmengine.logging import print_log
 
+from ..composite_windows import WINDOWS
 from ..errors import DataError
 from ..scene.grid import Grid
 from .masks import resize_mask
@@ -21,6 +24,7 @@ from .patches import (
     read_raster,
 )
 
+_SENSORS = ('s1', 's2')
 _MARKED = 0.01
 """Share of a pixel from which a patch counts as marked, as in published training."""
 
@@ -37,6 +41,27 @@ def exported_regions(root: Path) -> list[str]:
     return names
 
 
+def missing_windows(root: Path, name: str) -> dict[str, list[str]]:
+    """The windows that a region has no image of, by sensor; sensors that have all are left out.
+
+    Args:
+        root: see `cut_exported`.
+        name: of the region.
+
+    Returns:
+        sensor -> names of the folders, 1 … 6, or those there are where they are named otherwise, such as by dates.
+    """
+    found = {}
+    for sensor in _SENSORS:
+        folders = {path.name for path in (root / sensor).glob('*') if path.is_dir()}
+        numbered = all(folder.isdigit() for folder in folders)
+        wanted = {str(number) for number in range(1, WINDOWS + 1)} if numbered else folders
+        held = {folder for folder in folders if (root / sensor / folder / f'{name}.tif').is_file()}
+        if wanted - held:
+            found[sensor] = sorted(wanted - held)
+    return found
+
+
 def cut_exported(
     root: Path,
     name: str,
@@ -47,6 +72,8 @@ def cut_exported(
     fill: float | None = None,
 ) -> int:
     """Cut the images and the mask of one region; the mask is brought to the size of the images.
+
+    Windows without an image are named in a warning: the dataset takes them as not observed.
 
     Args:
         root: holds `{s1,s2}/<1..6>/<name>.tif`, of one size, and `crop_map/<name>.tif`, 0 and 255.
@@ -64,9 +91,17 @@ def cut_exported(
     Raises:
         DataError: if there is no image, the images differ in size, the mask is no published one, or a file is damaged.
     """
-    paths = sorted(path for sensor in ('s1', 's2') for path in (root / sensor).glob(f'*/{name}.tif'))
+    paths = sorted(path for sensor in _SENSORS for path in (root / sensor).glob(f'*/{name}.tif'))
     if not paths:
         raise DataError(f'the region {name} has no image s1 or s2', path=root, hint='Complete the export.')
+    missing = missing_windows(root, name)
+    if missing:
+        listed = '; '.join(f'{sensor} {", ".join(windows)}' for sensor, windows in missing.items())
+        print_log(
+            f'{root}: region {name} has no image of the windows {listed}; these months count as not observed',
+            'current',
+            logging.WARNING,
+        )
     with open_raster(paths[0]) as file:
         whole = Grid(file.crs, file.transform, file.height, file.width)
     share = _share(root / 'crop_map' / f'{name}.tif', whole.shape)

@@ -97,6 +97,11 @@ def patch_name(uid: str, row: int, column: int) -> str:
     return f'{uid}_r{row:02d}_c{column:02d}'
 
 
+def tile_name(uid: str, row: int, column: int) -> str:
+    """Name of a tile of a region that is too large to be one image."""
+    return f'{uid}_t{row:03d}_{column:03d}'
+
+
 def clean_pixels(values: np.ndarray, limits: Limits | None = None, fill: float | None = None) -> np.ndarray:
     """What the published patcher does to images: clip, then put a number in the place of NaN.
 

@@ -17,9 +17,10 @@ import numpy as np
 from ..crop_calendar import CropCalendar, Season
 from ..errors import DataError
 from ..scene.grid import Grid
+from ..scene.splits import deal_out
 
 if TYPE_CHECKING:
-    from geopandas import GeoDataFrame
+    from geopandas import GeoDataFrame, GeoSeries
 
 EARTH_RADIUS = 6_371_008.8
 """Mean radius, metres."""
@@ -193,13 +194,28 @@ def make_regions(
         made, without = _dated(crop, clusters, names, calendar, options)
         regions += made
         skipped += without
-    if not regions:
-        raise DataError(
-            f'no harvest is known for any region of {sorted(set(fields["crop"]))}',
-            path=None if calendar is None else calendar.path,
-            hint='Check that the provinces of the calendar are named as in the file of the provinces.',
-        )
+    if not regions and calendar is not None:
+        raise _no_harvest(skipped, calendar)
     return regions, skipped
+
+
+def _no_harvest(skipped: Sequence[SkippedRegions], calendar: CropCalendar) -> DataError:
+    listed = []
+    for entry in skipped:
+        places = sorted({'no province' if place is None else place for place in entry.provinces})
+        dated = {
+            place
+            for season in entry.season.split(', ')
+            for place in calendar.entries[season]
+            if calendar.season(season, place) is not None
+        }
+        known = ', '.join(sorted(dated)) or 'none'
+        listed.append(f'{entry.crop} grows in {", ".join(places)}, the calendar has dates for {known}')
+    return DataError(
+        f'no harvest is known for any region: {"; ".join(listed)}',
+        path=calendar.path,
+        hint='Complete the calendar; its provinces must be named as in the file of the provinces.',
+    )
 
 
 class _Cluster(NamedTuple):
@@ -307,16 +323,20 @@ def _region(crop: str, season: str, cluster: _Cluster, dates: Season | None, opt
     return Region(uid, crop, season, cluster.number, cluster.province, dates, cluster.crs, bounds, cluster.members)
 
 
-def split_regions(regions: Sequence[Region], shares: Mapping[str, float], seed: int = 0) -> list[Region]:
+def split_regions(
+    regions: Sequence[Region], shares: Mapping[str, float], seed: int = 0, fields: GeoDataFrame | None = None
+) -> list[Region]:
     """Divide regions so that no ground, and so no field, is in two splits.
 
-    Regions whose boxes touch, of whatever crop and season, go to the same split; so do regions that share a field.
+    Regions whose boxes touch, of whatever crop and season, go to the same split; so do regions that a field connects.
     These groups are shared out so that every split has its share of the fields of each crop, as far as they allow it.
 
     Args:
         regions: all of them.
         shares: split -> its share of the fields of each crop; they sum up to 1.
         seed: of the draw.
+        fields: all fields whose polygons are drawn, also those of no region (without a harvest date): one that reaches
+            into two boxes connects them. None for the regions' own fields alone.
 
     Returns:
         The regions in their order, with their split.
@@ -326,52 +346,30 @@ def split_regions(regions: Sequence[Region], shares: Mapping[str, float], seed: 
     """
     if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
         raise ValueError(f'the shares of the splits must be above 0 and sum up to 1, got {dict(shares)}')
-    groups = connected_regions(regions)
+    groups = connected_regions(regions, fields)
     crops = sorted({region.crop for region in regions})
     counts = np.zeros((int(groups.max()) + 1, len(crops)), np.int64)
     for group, region in zip(groups, regions, strict=True):
         counts[group, crops.index(region.crop)] += len(region.members)
-    chosen = _dealt(counts / counts.sum(axis=0), np.array(list(shares.values())), seed)
+    chosen = deal_out(counts, list(shares.values()), seed)
     names = list(shares)
     return [replace(region, split=names[chosen[group]]) for group, region in zip(groups, regions, strict=True)]
 
 
-def _dealt(parts: np.ndarray, shares: np.ndarray, seed: int) -> np.ndarray:
-    """Split of each group, (G,).
-
-    Groups are dealt out, the largest first, to the split that lacks most of what it should have, in proportion to it:
-    so large and small regions come to all splits (`share_out` gives the first split the largest ones).
-
-    Args:
-        parts: of each crop's fields in each group, (G, K).
-        shares: of the splits, (S,).
-        seed: decides among equals.
-    """
-    wanted = shares[:, None]
-    held = np.zeros((len(shares), parts.shape[1]))
-    chosen = np.zeros(len(parts), np.int64)
-    for group in np.lexsort([np.random.default_rng(seed).permutation(len(parts)), -parts.max(axis=1)]):
-        concerned = parts[group] > 0
-        excess = (np.maximum(held + parts[group] - wanted, 0) * concerned).sum(axis=1)
-        lack = ((wanted - held) / wanted * parts[group]).sum(axis=1)
-        chosen[group] = np.lexsort([-lack, excess.round(9)])[0]
-        held[chosen[group]] += parts[group]
-    return chosen
-
-
-def connected_regions(regions: Sequence[Region]) -> np.ndarray:
-    """Number of the group of each region, (N,): regions whose boxes touch or that share a field are of one group."""
+def connected_regions(regions: Sequence[Region], fields: GeoDataFrame | None = None) -> np.ndarray:
+    """Number of the group of each region, (N,): regions are of one group if their boxes touch, or if a field is of both
+    or, where the `fields` are given, reaches into both boxes."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     boxes = boxes_of(regions)
     first, second = boxes.sindex.query(boxes.geometry, predicate='intersects')
+    holding = [(int(member), index) for index, region in enumerate(regions) for member in region.members]
+    if fields is not None:
+        places = fields.geometry.to_crs(boxes.crs)
+        holding += np.stack(boxes.sindex.query(places, predicate='intersects'), axis=1).tolist()
     owner: dict[int, int] = {}
-    shared = [
-        (index, owner.setdefault(int(member), index))
-        for index, region in enumerate(regions)
-        for member in region.members
-    ]
+    shared = [(index, owner.setdefault(member, index)) for member, index in holding]
     rows = np.concatenate([first, [pair[0] for pair in shared]]).astype(np.int64)
     columns = np.concatenate([second, [pair[1] for pair in shared]]).astype(np.int64)
     links = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(regions), len(regions)))
@@ -381,15 +379,22 @@ def connected_regions(regions: Sequence[Region]) -> np.ndarray:
 def boxes_of(regions: Sequence[Region]) -> GeoDataFrame:
     """The boxes of regions as polygons in EPSG:4326, in their order."""
     import geopandas
+
+    return geopandas.GeoDataFrame(geometry=boxes_in_degrees([(region.crs, region.bounds) for region in regions]))
+
+
+def boxes_in_degrees(boxes: Sequence[tuple[str, Bounds]]) -> GeoSeries:
+    """Boxes (CRS, bounds) of any coordinate systems as polygons in EPSG:4326, in their order."""
+    import geopandas
     import pandas
     from shapely.geometry import box
 
-    shapes = pandas.Series([box(*region.bounds) for region in regions], dtype=object)
-    systems = np.array([region.crs for region in regions])
-    placed = pandas.Series([None] * len(regions), dtype=object)
-    for crs in sorted({region.crs for region in regions}):
+    shapes = pandas.Series([box(*bounds) for _, bounds in boxes], dtype=object)
+    systems = np.array([crs for crs, _ in boxes])
+    placed = pandas.Series([None] * len(boxes), dtype=object)
+    for crs in sorted(set(systems.tolist())):
         inside = systems == crs
         # A straight side in one projection is a curve in another; a few points more keep the box true.
         dense = geopandas.GeoSeries(shapes[inside], crs=crs).segmentize(5000)
         placed[inside] = dense.to_crs('EPSG:4326').to_numpy()
-    return geopandas.GeoDataFrame(geometry=geopandas.GeoSeries(placed, crs='EPSG:4326'))
+    return geopandas.GeoSeries(placed, crs='EPSG:4326')

@@ -324,6 +324,41 @@ def share_out(counts: np.ndarray, shares: Sequence[float], seed: int) -> np.ndar
     return splits
 
 
+def deal_out(counts: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
+    """Share out groups of very different sizes so that large and small ones come to every split.
+
+    Groups are dealt out, the largest first, to the split that lacks most of what it should have, in proportion to it;
+    what would go beyond a split's share counts before. :func:`share_out` goes by what lacks in numbers, so the split
+    with the largest share gets all large groups, and the others many small ones: for regions of fields, where a large
+    region is another kind of ground than a single field, these are not alike. Before a class runs out, splits that have
+    none of it come first.
+
+    Args:
+        counts: members of each class in each group, (B,K); no group is empty.
+        shares: of the S splits.
+        seed: decides among equals.
+
+    Returns:
+        Split of each group, (B,) int8.
+    """
+    parts = counts / np.maximum(counts.sum(axis=0), 1)
+    wanted = np.asarray(shares, np.float64)[:, None]
+    held = np.zeros((len(shares), parts.shape[1]))
+    chosen = np.full(len(parts), NO_SPLIT, np.int8)
+    left = (parts > 0).sum(axis=0)
+    for group in np.lexsort([np.random.default_rng(seed).permutation(len(parts)), -parts.max(axis=1)]):
+        concerned = parts[group] > 0
+        without = (held == 0) & concerned
+        due = without & (left <= without.sum(axis=0))
+        candidates = np.flatnonzero(due.any(axis=1)) if due.any() else np.arange(len(shares))
+        excess = (np.maximum(held + parts[group] - wanted, 0) * concerned).sum(axis=1)[candidates]
+        lack = ((wanted - held) / wanted * parts[group]).sum(axis=1)[candidates]
+        chosen[group] = candidates[np.lexsort([-lack, excess.round(9)])[0]]
+        held[chosen[group]] += parts[group]
+        left -= concerned
+    return chosen
+
+
 def split_at_random(labels: ItemLabels | RasterLabels, shares: Mapping[str, float], seed: int = 0) -> None:
     """Divide features, or the pixels of a raster, at random, each by itself.
 

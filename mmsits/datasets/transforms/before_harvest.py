@@ -27,7 +27,8 @@ class HideDaysBeforeHarvest(BaseTransform):
     Args:
         days: before the harvest.
         harvests: harvest date 'YYYY-MM-DD' by province, of samples with the key `province`, whose names are compared
-            without case and signs; the entry '' is of all others. None takes the sample's own `harvest_date`.
+            without case and signs; the entry '' is of samples that name no province. None takes the sample's own
+            `harvest_date`.
         lag: days from an image's date until it is there. Composites of a month dated by its middle are there 16 days
             later.
         sensors: names of the sensors; None for all.
@@ -61,7 +62,7 @@ class HideDaysBeforeHarvest(BaseTransform):
             if found is not None:
                 return _day(found)
         else:
-            day = self.harvests.get(plain_name(str(results.get('province') or '')), self.harvests.get(''))
+            day = self.harvests.get(plain_name(str(results.get('province') or '')))
             if day is not None:
                 return day
         raise DataError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmsits.datasets.collate import CollatedBatch
     from mmsits.datasets.parcel_batch import ParcelBatch
 
-META_KEYS = ('sample_id', 'season_start', 'paths', 'img_shape', 'window', 'statistics')
+META_KEYS = ('sample_id', 'season_start', 'paths', 'img_shape', 'window', 'statistics', 'crop')
 
 
 @TRANSFORMS.register_module()

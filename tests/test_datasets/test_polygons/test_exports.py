@@ -8,7 +8,7 @@ rasterio = pytest.importorskip('rasterio')
 from mmsits.datasets import ISRCDataset  # noqa: E402
 from mmsits.datasets.errors import DataError  # noqa: E402
 from mmsits.datasets.polygons import read_raster  # noqa: E402
-from mmsits.datasets.polygons.exports import cut_exported, exported_regions  # noqa: E402
+from mmsits.datasets.polygons.exports import cut_exported, exported_regions, missing_windows  # noqa: E402
 from mmsits.datasets.transforms import PackSeriesInputs  # noqa: E402
 from tests.helpers.composites import write_tif  # noqa: E402
 
@@ -41,6 +41,29 @@ def test_marked_patches_are_cut_and_read_by_the_dataset(root, tmp_path):
     assert not sample['inputs']['s2'].valid[:2, 0].any()
     assert sample['inputs']['s2'].valid[:2, 1:].all()
     assert set(sample['targets'].unique().tolist()) == {7, 255}
+
+
+def test_windows_without_an_image_are_named(root, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmsits.datasets.polygons.exports.print_log', lambda text, *_: said.append(text))
+    (root / 's1' / '2' / 'u.tif').unlink()
+    cut_exported(root, 'u', tmp_path / 'out')
+    assert said == [
+        f'{root}: region u has no image of the windows s1 2, 3, 4, 5, 6; s2 3, 4, 5, 6; these months count as not '
+        'observed'
+    ]
+    for sensor in ('s1', 's2'):
+        for number in range(1, 7):
+            image = root / sensor / str(number) / 'u.tif'
+            image.parent.mkdir(exist_ok=True)
+            image.write_bytes((root / sensor / '1' / 'u.tif').read_bytes())
+    assert missing_windows(root, 'u') == {}
+    # Folders may be named by dates instead, of any number.
+    (root / 's1').rename(root / 's1 numbered')
+    for date in ('2021-10-16', '2021-11-16'):
+        (root / 's1' / date).mkdir(parents=True)
+    (root / 's1' / date / 'u.tif').touch()
+    assert missing_windows(root, 'u') == {'s1': ['2021-10-16']}
 
 
 def test_published_cleaning_and_grid(root, tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 geopandas = pytest.importorskip('geopandas')
+pandas = pytest.importorskip('pandas')
 shapely = pytest.importorskip('shapely')
 
 from mmsits.datasets.crop_calendar import CropCalendar  # noqa: E402
@@ -100,7 +101,7 @@ def test_a_crop_that_the_calendar_does_not_know_is_refused():
     known = fields([(48.1, 32.1)], ['tomato'])
     with pytest.raises(DataError, match=r'no season of tomato.*--seasons tomato'):
         make_regions(known, RegionOptions(), PROVINCES, calendar(pea={'West': DATES}))
-    with pytest.raises(DataError, match='no harvest is known for any region'):
+    with pytest.raises(DataError, match='tomato grows in West, the calendar has dates for North'):
         make_regions(known, RegionOptions(), PROVINCES, calendar(tomato={'North': DATES}))
 
 
@@ -140,6 +141,25 @@ def test_every_crop_has_its_share_in_each_split(many):
         for split, share in dict(train=0.6, val=0.2, test=0.2).items():
             held = sum(len(region.members) for region in regions if (region.crop, region.split) == (crop, split))
             assert held / total == pytest.approx(share, abs=0.08)
+
+
+def test_a_field_of_no_region_connects_the_boxes_that_it_reaches_into():
+    known = fields([(48.1, 32.1), (48.12, 32.1), (48.3, 32.1)], ['pea', 'pea', 'pea'])
+    between = geopandas.GeoDataFrame(
+        {'crop': ['maize']}, geometry=[shapely.box(48.1025, 32.1, 48.1205, 32.101)], crs='EPSG:4326'
+    )
+    drawn = pandas.concat([known, between], ignore_index=True)
+    dates = calendar(pea={'West': DATES}, maize={'East': DATES})
+    regions, skipped = make_regions(drawn, RegionOptions(distance=1500), PROVINCES, dates)
+    assert [entry.crop for entry in skipped] == ['maize']
+    assert len(set(connected_regions(regions).tolist())) == 3
+    groups = connected_regions(regions, drawn).tolist()
+    assert groups[0] == groups[1] != groups[2]
+    shares = dict(train=0.5, test=0.5)
+    assert any(split_regions(regions, shares, s)[0].split != split_regions(regions, shares, s)[1].split for s in (0, 1))
+    for seed in range(4):
+        first, second, _ = split_regions(regions, shares, seed, drawn)
+        assert first.split == second.split
 
 
 def test_seasons_of_the_same_fields_stay_together():

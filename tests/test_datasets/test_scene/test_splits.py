@@ -8,7 +8,7 @@ from shapely.geometry import box
 
 from mmsits.datasets import DataError
 from mmsits.datasets.scene.grid import Grid, Window, block_windows
-from mmsits.datasets.scene.splits import coverage, metres_per_pixel, open_labels, report_coverage, share_out
+from mmsits.datasets.scene.splits import coverage, deal_out, metres_per_pixel, open_labels, report_coverage, share_out
 from tests.helpers.field_files import CROPS, GRID, HEIGHT, WIDTH, area, fields, write_raster, write_vector
 
 SHARES = dict(train=0.6, val=0.1, test=0.3)
@@ -120,18 +120,27 @@ def test_a_pixel_is_measured_on_the_ground(epsg):
     np.testing.assert_allclose(metres_per_pixel(grid), (100, 100), rtol=0.01)
 
 
+@pytest.mark.parametrize('divide', [share_out, deal_out])
 @pytest.mark.parametrize('seed', range(8))
-def test_shares_are_met_and_no_split_lacks_a_class_that_enough_blocks_have(seed):
+def test_shares_are_met_and_no_split_lacks_a_class_that_enough_blocks_have(seed, divide):
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 30, (60, 4)) * (rng.random((60, 4)) < [0.9, 0.5, 0.3, 0.06])
     counts[:3, 3] = 5  # three blocks at least have the rare class
     counts[counts.sum(1) == 0, 0] = 1
-    splits = share_out(counts, [0.6, 0.1, 0.3], seed)
+    splits = divide(counts, [0.6, 0.1, 0.3], seed)
     assert set(splits) == {0, 1, 2}
     found = np.stack([counts[splits == number].sum(0) for number in range(3)])
     assert (found > 0).all()
     np.testing.assert_allclose(found.sum(1) / found.sum(), [0.6, 0.1, 0.3], atol=0.12)
-    assert np.array_equal(splits, share_out(counts, [0.6, 0.1, 0.3], seed))
+    assert np.array_equal(splits, divide(counts, [0.6, 0.1, 0.3], seed))
+
+
+def test_large_and_small_groups_are_dealt_out_to_every_split():
+    counts = np.concatenate([np.full((20, 1), 50), np.full((1000, 1), 1)])
+    splits = deal_out(counts, [0.7, 0.15, 0.15], 0)
+    large = np.bincount(splits[:20]) / 20
+    np.testing.assert_allclose(large, [0.7, 0.15, 0.15], atol=0.05)
+    assert set(deal_out(np.ones((3, 1), int), [0.7, 0.15, 0.15], 0)) == {0, 1, 2}
 
 
 def test_columns_can_be_given_other_names(folder):

@@ -41,10 +41,11 @@ def test_the_calendar_goes_by_province_and_a_gap_is_named():
     day = {'Fars': '2300-01-01', '': '1971-01-01'}
     there = HideDaysBeforeHarvest(0, day)({**coordinate_sample(), 'province': 'FARS '})
     assert any(entry.any() for entry in known(there).values())
-    elsewhere = HideDaysBeforeHarvest(0, day)({**coordinate_sample(), 'province': 'Qom'})
-    assert not any(entry.any() for entry in known(elsewhere).values())
+    nowhere = HideDaysBeforeHarvest(0, day)(coordinate_sample())
+    assert not any(entry.any() for entry in known(nowhere).values())
+    # Another province's harvest is not that of a province without one.
     with pytest.raises(DataError, match=r"province 'Qom'.*crop calendar"):
-        HideDaysBeforeHarvest(0, {'Fars': '2300-01-01'})({**coordinate_sample(), 'province': 'Qom'})
+        HideDaysBeforeHarvest(0, day)({**coordinate_sample(), 'province': 'Qom'})
     with pytest.raises(DataError, match='harvest of this sample is not known'):
         HideDaysBeforeHarvest(0)(coordinate_sample())
     with pytest.raises(ValueError, match='YYYY-MM-DD'):
