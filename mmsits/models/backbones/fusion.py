@@ -147,7 +147,8 @@ class FusionBackbone(BaseModule):
     @torch.no_grad()
     def _sizes_of_maps(self, sensor: str, series: ImageSeries) -> list[tuple[int, int]]:
         """Height and width of each map that a stream would give: what it gives of one sample of zeros."""
-        key = (sensor, *series.values.shape[-2:])
+        height, width = series.values.shape[-2:]
+        key = (sensor, int(height), int(width))
         if key not in self._sizes:
             stream = self.streams[sensor]
             one = ImageSeries(
