@@ -25,7 +25,8 @@ def parse_arguments() -> argparse.Namespace:
         '--threshold',
         type=float,
         help='also score each crop against all else, found from this probability on; curves and tables are written '
-        'to <work dir>/thresholds',
+        'to <work dir>/thresholds (the other scores are those of the decisions of the head, whose threshold is '
+        'model.decode_head.threshold)',
     )
     parser.add_argument('--eval-crop', nargs='+', help='with --threshold: only these crops')
     parser.add_argument(
@@ -56,7 +57,8 @@ def write_results_to(cfg: Config, out: str) -> None:
 def score_by_threshold(cfg: Config, threshold: float, crops: list[str] | None) -> None:
     evaluators = cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     given = [metric for metric in evaluators if metric['type'] == 'OneVersusRestMetric']
-    metric = given[0] if given else dict(type='OneVersusRestMetric', head_threshold=head_threshold(cfg.model))
+    metric = given[0] if given else dict(type='OneVersusRestMetric')
+    metric.setdefault('head_threshold', head_threshold(cfg.model))
     metric.update(threshold=threshold, out_dir=str(Path(cfg.work_dir, 'thresholds')))
     if crops:
         metric['crops'] = crops

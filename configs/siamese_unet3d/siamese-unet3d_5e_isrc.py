@@ -1,4 +1,5 @@
 # Fine-tuning on single crops of Iran, 5 epochs: the head is new and learns at 1e-4, all else at 1e-5.
+# Set val_interval to the batches of an epoch, as in siamese-unet3d_11e_eurocropmap.py, and max_iters to five of them.
 # --cfg-options load_from=work_dirs/siamese-unet3d_11e_eurocropmap/best_*.pth, or converted published weights.
 _base_ = [
     '../_base_/models/siamese_unet3d.py',

@@ -48,10 +48,11 @@ class MonthlyCompositeDataset(SeriesDataset):
     'YYYY-MM-DD' instead. A name `<region>_r<row>_c<column>` says which region a patch was cut from. The root of a split
     is `<data_root>/<split>`, if there is one; otherwise samples are divided here.
 
-    Every composite has the middle day of its window, and days count from the first day of the first window, so that a
-    day means the same before any harvest. A pixel with NaN is not valid, and neither is one with 0 in all bands, which
-    is how published patches write what nobody saw. A composite without a file is a date that is not valid, and a sensor
-    without any is an empty series; how many there are is in the log.
+    Every composite has the middle day of its window and is there when the window is over (`known_days`). Days count
+    from the first day of the first window, so that a day means the same before any harvest. A pixel with NaN is not
+    valid, and neither is one with 0 in all bands, which is how published patches write what nobody saw. A composite
+    without a file is a date that is not valid, and a sensor without any is an empty series; how many there are is in
+    the log.
 
     Args:
         data_root: folder of the dataset.
@@ -236,6 +237,7 @@ class MonthlyCompositeDataset(SeriesDataset):
                     hint=f'Name it in a table of regions ({", ".join(_TABLES)}), or give harvest_date for all of them.',
                 )
             days = {sensor: [_day_of(folder, harvest) for folder in folders[sensor]] for sensor in self.sensors}
+            known = {sensor: [_known_from(folder, harvest) for folder in folders[sensor]] for sensor in self.sensors}
             files = {
                 sensor: [str(folder / name) if name in held[folder] else None for folder in folders[sensor]]
                 for sensor in self.sensors
@@ -248,6 +250,7 @@ class MonthlyCompositeDataset(SeriesDataset):
                     crop=crop,
                     region=region,
                     harvest_date=harvest.isoformat(),
+                    known_days=known,
                     files=files,
                     series={
                         sensor: dict(
@@ -482,6 +485,13 @@ def _day_of(folder: Path, harvest: datetime.date) -> int:
             path=folder,
             hint='Rename it, or take it away.',
         ) from error
+
+
+def _known_from(folder: Path, harvest: datetime.date) -> int:
+    """Day on which the composite of a folder is there: when its window is over, or the date that the folder names."""
+    if not folder.name.isdigit():
+        return _day_of(folder, harvest)
+    return day_number(monthly_windows(harvest)[int(folder.name) - 1][1])
 
 
 def _groups(entries: Sequence[Mapping[str, Any]], divide_regions: bool = False) -> np.ndarray:

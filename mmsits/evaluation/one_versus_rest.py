@@ -227,12 +227,16 @@ class OneVersusRestMetric(BaseMetric):
             data_samples: what the segmentor returns in mode 'predict'.
 
         Raises:
-            ValueError: if the batch has no labels, or does not say what crop its samples are about.
+            ValueError: if the batch has no labels, does not say what crop its samples are about, or was predicted
+                without numbers; if `crops` names others than there are.
         """
         for sample in data_samples:
             if sample.get('targets') is None:
                 raise ValueError('these data have no labels to compare with: evaluate a labelled split')
             probabilities = crop_probability(torch.as_tensor(sample['logits']), self.head_threshold)
+            # They would count as found at every threshold.
+            if bool(probabilities.isnan().any()):
+                raise ValueError('the scores of the network hold NaN: its training diverged, or its input is damaged')
             labels = torch.as_tensor(sample['targets']).to(probabilities.device)
             truth = crop_truth(labels, probabilities.shape[1], self.unlabelled_is_other)
             if self.own_samples:
@@ -256,6 +260,8 @@ class OneVersusRestMetric(BaseMetric):
         if self._counts is None:
             steps = np.arange(_STEPS + 1) / _STEPS
             self._counts = ThresholdCounts(crops, [*steps, self.threshold])
+            # A misspelt name is told with the first batch rather than after the last.
+            self._chosen()
         return self._counts
 
     def _names(self, crops: int) -> list[str]:

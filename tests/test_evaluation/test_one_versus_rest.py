@@ -127,3 +127,9 @@ def test_mistakes_are_named():
         evaluated(OneVersusRestMetric(crops=['wheat']), batch())
     with pytest.raises(ValueError, match='no labels'):
         evaluated(OneVersusRestMetric(), {**batch(), 'targets': None})
+    with pytest.raises(ValueError, match='NaN'):
+        evaluated(OneVersusRestMetric(), {**batch(), 'logits': torch.full((2, 3, 8, 8), torch.nan)})
+    misspelt = OneVersusRestMetric(crops=['maise'])
+    misspelt.dataset_meta = dict(classes=CLASSES)
+    with pytest.raises(ValueError, match='maise'):
+        misspelt.process(None, [batch()])

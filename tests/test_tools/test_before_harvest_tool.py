@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import Compose
 from mmseg.registry import MODELS
 
 from mmsits.datasets.crop_calendar import CropCalendar
 from mmsits.datasets.errors import DataError
+from mmsits.datasets.inspection import build_dataset
+from mmsits.datasets.transforms import HandleMissingValues, PackSeriesInputs
 from mmsits.engine import load_config
 from tests.helpers.composites import write_root
 from tools import test as test_tool
@@ -57,17 +60,33 @@ def curve(folder, crop):
 
 
 def test_scores_change_when_images_are_hidden_and_not_before(network, tmp_path, monkeypatch):
-    # The last composite is dated 47 days before the harvest.
-    run(monkeypatch, before_harvest, *network, '--out', tmp_path, '--days', 0, 40, 100, '--crops', 'maize', 'rye')
+    # The last composite is complete 30 days before the harvest, and dated 46 days before it.
+    run(monkeypatch, before_harvest, *network, '--out', tmp_path, '--days', 0, 30, 31, '--crops', 'maize', 'rye')
     maize = curve(tmp_path, 'maize')
-    assert maize[0] == maize[40] != maize[100]
+    assert maize[0] == maize[30] != maize[31]
     assert set(curve(tmp_path, 'rye').values()) == {''}  # nothing of it there
-    run(monkeypatch, before_harvest, *network, '--out', tmp_path / 'lag', '--days', 30, 84, '--lag', 16)
-    assert curve(tmp_path / 'lag', 'maize') == {30: maize[0], 84: maize[100]}
+    run(monkeypatch, before_harvest, *network, '--out', tmp_path / 'lag', '--days', 40, 31, '--lag', 6)
+    assert curve(tmp_path / 'lag', 'maize') == {40: maize[0], 31: maize[0]}
     assert (tmp_path / 'before_harvest.png').read_bytes().startswith(b'\x89PNG')
+    with pytest.raises(DataError, match=r'300 days before the harvest nothing was there.*--days'):
+        run(monkeypatch, before_harvest, *network, '--out', tmp_path, '--days', 300)
 
 
-def test_a_calendar_gives_each_crop_its_own_harvest(network, tmp_path, monkeypatch):
+def test_what_came_later_is_hidden_before_anything_else_sees_it(network):
+    class LoadNothing:
+        def __call__(self, results):
+            return results
+
+    dataset = build_dataset(load_config(network[0]).test_dataloader.dataset)
+    steps = [LoadNothing(), HandleMissingValues('interpolate'), PackSeriesInputs()]
+    dataset.pipeline = Compose(steps)
+    part = before_harvest.cut_dataset(dataset, 30, before_harvest.CropDates(), None)
+    names = [type(step).__name__ for step in part.pipeline.transforms]
+    assert names == ['LoadNothing', 'HideDaysBeforeHarvest', 'HandleMissingValues', 'PackSeriesInputs']
+    assert dataset.pipeline.transforms == steps
+
+
+def test_a_calendar_gives_each_crop_its_own_harvest(network, tmp_path, monkeypatch, capsys):
     heading = 'crop,Province,Planting Start Date,Planting End Date,Harvest Start Date,Harvest End Date'
     lines = ['maize,Kent,2021-09-01,2021-10-01,2022-05-01,2022-06-01', 'rye,Kent,2020-01-01,2020-02-01,-,-']
     (tmp_path / 'calendar.csv').write_text('\n'.join([heading, *lines]))
@@ -79,6 +98,21 @@ def test_a_calendar_gives_each_crop_its_own_harvest(network, tmp_path, monkeypat
     assert curve(tmp_path, 'maize') == own
     with pytest.raises(DataError, match=r'no harvest of rye.*--crops'):
         run(monkeypatch, before_harvest, *network, *days, *dated, '--crops', 'rye')
+    # Of all crops, those that the calendar does not know are left out, and named.
+    run(monkeypatch, before_harvest, *network, *days, *dated)
+    assert curve(tmp_path, 'maize') == own
+    assert curve(tmp_path, 'rye') == {}
+    assert 'rye' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('year', 'words'), [(2024, 'more than a year before'), (2021, 'nothing was there')])
+def test_a_calendar_of_another_year_is_refused(network, tmp_path, monkeypatch, year, words):
+    heading = 'crop,Province,Planting Start Date,Planting End Date,Harvest Start Date,Harvest End Date'
+    line = f'maize,Kent,{year - 1}-09-01,{year - 1}-10-01,{year}-05-01,{year}-06-01'
+    (tmp_path / 'calendar.csv').write_text(f'{heading}\n{line}')
+    dated = ('--calendar', tmp_path / 'calendar.csv', '--province', 'kent')
+    with pytest.raises(DataError, match=words):
+        run(monkeypatch, before_harvest, *network, '--out', tmp_path, '--days', 0, *dated)
 
 
 def test_samples_of_provinces_without_a_harvest_are_listed_and_left_out_if_asked_for(network, tmp_path, monkeypatch):
@@ -126,3 +160,8 @@ def test_a_metric_in_the_config_keeps_its_options(network):
     test_tool.score_by_threshold(cfg, 0.4, None)
     [metric] = cfg.test_evaluator
     assert (metric.threshold, metric.unlabelled_is_other, metric.head_threshold) == (0.4, True, 0.2)
+    # Without one, it is that of the model: else a softmax over independent crops would be scored.
+    cfg.test_evaluator = dict(type='OneVersusRestMetric')
+    cfg.model.decode_head.threshold = 0.35
+    test_tool.score_by_threshold(cfg, 0.4, None)
+    assert cfg.test_evaluator[0].head_threshold == 0.35

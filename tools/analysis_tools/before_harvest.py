@@ -1,15 +1,16 @@
 """How well is each crop known so many days before its harvest?
 
-    python tools/analysis_tools/before_harvest.py CONFIG CHECKPOINT --days 0 30 60 90 120 --lag 16 --out curve
+    python tools/analysis_tools/before_harvest.py CONFIG CHECKPOINT --days 0 30 60 90 120 --out curve
 
-Each time the test set is predicted from what was observed until then, and each crop is scored against all else.
-The harvest is that of the sample (`harvest_date`), or of a crop calendar by province:
+Each time the test set is predicted from what was there until then, and each crop is scored against all else. Composites
+of a month are there when the month is over. The harvest is that of the sample (`harvest_date`), or of a crop calendar
+by province:
 
     … --calendar calendar.csv --start-year 1400 [--province Fars] [--leave-out-undated]
 
-Then each crop is cut at its own harvest. Samples of provinces where the calendar has no harvest of a crop are listed
-and refused, or with --leave-out-undated listed and not counted for that crop. Written are before_harvest.csv, .json
-and .png.
+Then each crop is cut at its own harvest; crops that the calendar does not know are left out and named. Samples of
+provinces where it has no harvest of a crop are listed and refused, or with --leave-out-undated listed and not counted
+for that crop. Written are before_harvest.csv, .json and .png.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis import init_model
 from mmsits.datasets.crop_calendar import CropCalendar, plain_name, read_calendar
 from mmsits.datasets.errors import DataError
-from mmsits.datasets.transforms import HideDaysBeforeHarvest, PackSeriesInputs
+from mmsits.datasets.transforms import HideDaysBeforeHarvest
 from mmsits.engine import ConfigError, load_config, prepare_config, trust_checkpoints
 from mmsits.engine.command_line import building, progress_bar, run_tool
 from mmsits.engine.files import write_atomically
@@ -55,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('checkpoint')
     add('--out', type=Path, required=True, help='folder to write to')
     add('--days', type=int, nargs='+', default=[0, 15, 30, 45, 60, 90, 120, 150], help='before the harvest')
-    add('--lag', type=int, default=0, help="days until an image is there; 16 for a month's composites (default: 0)")
+    add('--lag', type=int, help='days from an image until it is there (default: none; until a composite is complete)')
     add('--threshold', type=float, default=0.5, help='probability from which a crop counts as found')
     add('--crops', nargs='+', help='only these')
     add('--calendar', type=Path, help='crop calendar (.csv, .xlsx): harvest by crop and province')
@@ -76,13 +77,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def harvests_of(crop: str, calendar: CropCalendar, province: str | None) -> dict[str, str]:
     """Harvest of a crop by province, of its earliest season there; '' for samples that name no province."""
-    seasons = calendar.seasons_of(crop)
-    provinces = {place for season in seasons for place in calendar.entries[season]}
-    found = {}
-    for place in provinces:
-        dates = [dates for season in seasons if (dates := calendar.season(season, place)) is not None]
-        if dates:
-            found[place] = min(entry.harvest_start for entry in dates).isoformat()
+    found = known_harvests(crop, calendar)
     if not found:
         raise DataError(
             f'the calendar has no harvest of {crop}; its seasons are {calendar.seasons}',
@@ -90,13 +85,25 @@ def harvests_of(crop: str, calendar: CropCalendar, province: str | None) -> dict
             hint='Add it, or leave the crop out (--crops).',
         )
     if province is not None:
-        if province not in found:
+        here = next((place for place in found if plain_name(place) == plain_name(province)), None)
+        if here is None:
             raise DataError(
                 f'the calendar has no harvest of {crop} in {province}, but in {sorted(found)}',
                 path=calendar.path,
                 hint='Correct --province, or leave the crop out (--crops).',
             )
-        found[''] = found[province]
+        found[''] = found[here]
+    return found
+
+
+def known_harvests(crop: str, calendar: CropCalendar) -> dict[str, str]:
+    """Harvest of a crop by province, of its earliest season there; none where no date is known."""
+    seasons = calendar.seasons_of(crop)
+    found = {}
+    for place in {place for season in seasons for place in calendar.entries[season]}:
+        dates = [dates for season in seasons if (dates := calendar.season(season, place)) is not None]
+        if dates:
+            found[place] = min(entry.harvest_start for entry in dates).isoformat()
     return found
 
 
@@ -150,13 +157,14 @@ def report_undated(dates: Mapping[str, CropDates], path: Path, leave_out: bool) 
         )
 
 
-def cut_dataset(dataset: Any, days: int, dates: CropDates, lag: int) -> Any:
-    """The dated samples of the test dataset, with what came later hidden in front of the packing."""
+def cut_dataset(dataset: Any, days: int, dates: CropDates, lag: int | None) -> Any:
+    """The dated samples of the test dataset, with what came later hidden right behind reading: what is chosen or
+    interpolated afterwards does not know of it."""
     steps = list(dataset.pipeline.transforms) if hasattr(dataset, 'pipeline') else []
-    packing = [index for index, step in enumerate(steps) if isinstance(step, PackSeriesInputs)]
-    if not packing:
-        raise ConfigError('the test dataset of the config has no pipeline that ends with PackSeriesInputs')
-    steps.insert(packing[0], HideDaysBeforeHarvest(days, dates.harvests, lag))
+    if not steps:
+        raise ConfigError('the test dataset of the config has no pipeline')
+    place = next((i for i, step in enumerate(steps) if not type(step).__name__.startswith('Load')), len(steps))
+    steps.insert(place, HideDaysBeforeHarvest(days, dates.harvests, lag))
     # What was read of the dataset's index serves all passes.
     part = copy.copy(dataset) if dates.samples is None else dataset.get_subset(dates.samples)
     part.pipeline = Compose(steps)
@@ -166,14 +174,28 @@ def cut_dataset(dataset: Any, days: int, dates: CropDates, lag: int) -> Any:
 def scores_at(
     model: Any, cfg: Config, dataset: Any, days: int, dates: CropDates, options: argparse.Namespace
 ) -> dict[str, float]:
-    """Scores of all crops from what was known so many days before the harvest."""
+    """Scores of all crops from what was known so many days before the harvest.
+
+    Raises:
+        DataError: if nothing was known of any sample.
+    """
     metric = OneVersusRestMetric(options.threshold, head_threshold=head_threshold(cfg.model))
     part = cut_dataset(dataset, days, dates, options.lag)
     loader = Runner.build_dataloader({**cfg.test_dataloader.to_dict(), 'dataset': part}, seed=0)
     metric.dataset_meta = part.metainfo
+    known = False
     with torch.no_grad():
         for batch in loader:
-            metric.process(batch, model.val_step(batch))
+            outputs = model.val_step(batch)
+            known = known or any(bool(output['observed'].any()) for output in outputs)
+            metric.process(batch, outputs)
+    if not known:
+        raise DataError(
+            f'{days} days before the harvest nothing was there yet of any sample'
+            + (f' (harvests: {dates.harvests})' if dates.harvests else ''),
+            path=getattr(dataset, 'data_root', None),
+            hint='Ask for fewer days (--days), or correct the year (--start-year) or the crops (--crops).',
+        )
     # Without the table that `evaluate` prints, for there are many passes.
     return metric.compute_metrics([])
 
@@ -197,6 +219,21 @@ def curves_of(
                         curves[score][crop].append(found[f'{score}/{crop}'])
                 progress(number * len(groups) + index + 1, steps)
     return curves
+
+
+def with_harvest(crops: list[str], calendar: CropCalendar) -> list[str]:
+    """The crops that a calendar knows a harvest of; names the others."""
+    kept = [crop for crop in crops if known_harvests(crop, calendar)]
+    if not kept:
+        raise DataError(
+            f'the calendar has no harvest of any of {crops}; its seasons are {calendar.seasons}',
+            path=calendar.path,
+            hint='Name its seasons like the crops.',
+        )
+    if len(kept) < len(crops):
+        left = ', '.join(crop for crop in crops if crop not in kept)
+        print(f'Left out, the calendar has no harvest of them: {left}', file=sys.stderr)
+    return kept
 
 
 def write(
@@ -257,7 +294,8 @@ def main(options: argparse.Namespace) -> None:
     calendar = None
     if options.calendar is not None:
         calendar = read_calendar(options.calendar, options.calendar_system, options.start_year)
-    dates = {crop: dates_of(dataset, crop, calendar, options.province) for crop in options.crops or held}
+    crops = options.crops or (held if calendar is None else with_harvest(held, calendar))
+    dates = {crop: dates_of(dataset, crop, calendar, options.province) for crop in crops}
     report_undated(dates, options.calendar, options.leave_out_undated)
     curves = curves_of(model, cfg, dataset, dates, options)
     write(options.out, curves, dates, options)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..composite_windows import monthly_windows
+from ..cropmapping import EUCROPMAP_CLASSES, EUCROPMAP_CODES, ISRC_CROPS
 from .landscape import PIXEL_SIZE
 from .layouts import (
     COORDINATES,
@@ -37,7 +38,6 @@ EUCROPMAP_OF_COVER = {WOODLAND: 300, SETTLEMENT: 100, WATER: 700}
 ISRC_OF_CROP = {5: 1, 3: 4, 15: 6, 9: 7, 13: 8}
 """Number, from 1, of the Iranian crop that each simulated crop stands for: rapeseed for canola, maize, soybeans for
 peas, beet for sugar beet, potatoes for tomatoes. Cotton, lentils and onions are absent."""
-ISRC_NAMES = ('canola', 'cotton', 'lentils', 'maize', 'onion', 'pea', 'sugarbeet', 'tomato')
 ISRC_CLASSES = (1, 2, 3, 5, 7, 9, 13, 15)
 """Simulated crops where none are asked for; those without an Iranian crop are never marked."""
 UNKNOWN = 255
@@ -45,6 +45,8 @@ UNKNOWN = 255
 SPLIT_FOLDS = {'train': (1, 2, 3, 4), 'val': (5,), 'test': (6, 7)}
 """Folds, compact groups of patches, of each split; each fold is a region of the table."""
 FOLDS = 7
+PROVINCE = 'Simulated'
+"""Of all regions, in their table and in the calendar."""
 HARVEST = '2018-08-01'
 
 
@@ -72,8 +74,8 @@ def write_eurocropmap(
     - ``<split>/s2/<1..6>/<name>.tif``: float32 (10, H, W), monthly medians of clear reflectances, NaN where all was
       clouded;
     - ``<split>/crop_map/<name>.tif``: int16 (1, H, W), codes of EUCROPMAP, 0 where there is no label;
-    - ``regions.csv``: region (uuid), harvest date, split;
-    - ``calendar.csv``: planting and harvest of the simulated crops;
+    - ``regions.csv``: region (uuid), harvest date, split, province;
+    - ``calendar.csv``: planting and harvest of the simulated crops, under the names of their classes;
     - ``SIMULATION/simulation.json``: the configuration; written last.
 
     Args:
@@ -205,7 +207,7 @@ class _Layout:
         inside = held[patch_window(patch, self.patch_size)]
         for number in np.setdiff1d(inside, (0, UNKNOWN)).tolist():
             mask = np.where(held == UNKNOWN, UNKNOWN, held == number).astype(np.uint8)
-            yield f'train/{ISRC_NAMES[number - 1]}', mask
+            yield f'train/{ISRC_CROPS[number - 1]}', mask
 
     def _encoded(self, values: NDArray[Any], patch: Any, nodata: float | None) -> bytes:
         from affine import Affine
@@ -223,10 +225,10 @@ class _Layout:
 
     def _write_tables(self, folder: Path, config: RegionConfig, regions: Sequence[tuple[str, int]]) -> None:
         split_of_fold = {fold: split for split, folds in SPLIT_FOLDS.items() for fold in folds}
-        rows = [(uid, self.harvest_date, 'Simulated', split_of_fold[fold]) for uid, fold in regions]
-        _write_csv(folder / 'regions.csv', ('uuid', 'harvest_date', 'country', 'split'), rows)
+        rows = [(uid, self.harvest_date, 'Simulated', split_of_fold[fold], PROVINCE) for uid, fold in regions]
+        _write_csv(folder / 'regions.csv', ('uuid', 'harvest_date', 'country', 'split', 'province'), rows)
         dates = ('Planting Start Date', 'Planting End Date', 'Harvest Start Date', 'Harvest End Date')
-        calendar = [(_crop_name(self.name, crop), 'Simulated', *_season(config, crop)) for crop in config.classes]
+        calendar = [(_season_name(self.name, crop), PROVINCE, *_season(config, crop)) for crop in config.classes]
         _write_csv(folder / 'calendar.csv', ('crop', 'Province', *dates), [row for row in calendar if row[0]])
 
 
@@ -284,10 +286,14 @@ def _optical(region: SimulatedRegion, start: datetime.date, end: datetime.date) 
     return median
 
 
-def _crop_name(layout: str, crop: int) -> str:
+def _season_name(layout: str, crop: int) -> str:
+    """Name of a crop's season in the calendar: its class, with the crop behind where a class may stand for two; empty
+    for crops that are no class."""
     if layout == 'isrc':
-        return ISRC_NAMES[ISRC_OF_CROP[crop] - 1] if crop in ISRC_OF_CROP else ''
-    return CROPS[crop].name
+        return ISRC_CROPS[ISRC_OF_CROP[crop] - 1] if crop in ISRC_OF_CROP else ''
+    if crop not in EUCROPMAP_OF_CROP:
+        return ''
+    return f'{EUCROPMAP_CLASSES[EUCROPMAP_CODES.index(EUCROPMAP_OF_CROP[crop])]}_{CROPS[crop].name}'
 
 
 def _season(config: RegionConfig, crop: int) -> tuple[str, str, str, str]:

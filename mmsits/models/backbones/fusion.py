@@ -50,10 +50,11 @@ class FusionBackbone(BaseModule):
     Attributes:
         out_channels: channels of the maps, highest resolution first.
         min_size: smallest height and width.
+        pools_space: whether the backbones give one vector for all pixels, as those of parcels do.
 
     Raises:
-        ValueError: for fewer than two sensors, an unknown place, backbones of different depth, or a dropout that is no
-            probability.
+        ValueError: for fewer than two sensors, an unknown place, backbones of different depth, some that pool all
+            pixels among others that do not, or a dropout that is no probability.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class FusionBackbone(BaseModule):
         self.streams = nn.ModuleDict(_built(backbones, fusion))
         self.min_size = max(int(getattr(stream, 'min_size', 1)) for stream in self.streams.values())
         self.out_channels = self._widths()
+        self.pools_space = self._pools_space()
+        self._sizes: dict[tuple[str, int, int], list[tuple[int, int]]] = {}
         if fusion == 'mid':
             self.mixers = nn.ModuleList(self._mixer(level, width) for level, width in enumerate(self.out_channels))
 
@@ -132,15 +135,42 @@ class FusionBackbone(BaseModule):
 
     def _empty_maps(self, sensor: str, series: ImageSeries) -> list[Tensor]:
         stream, widths = self.streams[sensor], self._stream_widths()[sensor]
-        height, width = series.values.shape[-2:]
         maps = [
-            series.values.new_zeros(len(series.values), channels, -(-height // 2**level), -(-width // 2**level))
-            for level, channels in enumerate(widths)
+            series.values.new_zeros(len(series.values), channels, *size)
+            for channels, size in zip(widths, self._sizes_of_maps(sensor, series), strict=True)
         ]
         if self.training and torch.is_grad_enabled():
             # All parameters stay part of the graph, as distributed training wants them.
             maps[0] = maps[0] + 0.0 * sum(parameter.sum() for parameter in stream.parameters())
         return maps
+
+    @torch.no_grad()
+    def _sizes_of_maps(self, sensor: str, series: ImageSeries) -> list[tuple[int, int]]:
+        """Height and width of each map that a stream would give: what it gives of one sample of zeros."""
+        height, width = series.values.shape[-2:]
+        key = (sensor, int(height), int(width))
+        if key not in self._sizes:
+            stream = self.streams[sensor]
+            one = ImageSeries(
+                torch.zeros_like(series.values[:1]), series.days[:1], torch.ones_like(series.valid[:1, :, :1, :1])
+            )
+            modes = {module: module.training for module in stream.modules()}
+            stream.eval()  # The sample that does not exist must leave no trace in batch norms.
+            try:
+                self._sizes[key] = [(m.shape[-2], m.shape[-1]) for m in stream({sensor: one})]
+            finally:
+                for module, mode in modes.items():
+                    module.training = mode
+        return self._sizes[key]
+
+    def _pools_space(self) -> bool:
+        pools = {sensor: bool(getattr(stream, 'pools_space', False)) for sensor, stream in self.streams.items()}
+        if len(set(pools.values())) > 1:
+            raise ValueError(
+                f'the backbones of {[sensor for sensor, pooled in pools.items() if pooled]} give one vector for all '
+                'pixels, the others maps: let all of them do the same'
+            )
+        return any(pools.values())
 
     def _stream_widths(self) -> dict[str, tuple[int, ...]]:
         streams: dict[str, Any] = dict(self.streams.items())

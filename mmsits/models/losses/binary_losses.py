@@ -76,7 +76,7 @@ class MaskedBinaryLoss(BinaryMapsLoss):
         loss_name: name in the log.
 
     Raises:
-        ValueError: for a negative weight.
+        ValueError: for a negative weight, or when the loss is computed, if there are not as many weights as crops.
     """
 
     def __init__(
@@ -94,6 +94,11 @@ class MaskedBinaryLoss(BinaryMapsLoss):
 
     def compute(self, logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
         """See `BinaryMapsLoss`."""
+        if self.class_weight is not None and len(self.class_weight) != logits.shape[1]:
+            raise ValueError(
+                f'class_weight: {len(self.class_weight)} weights were given for {logits.shape[1]} crops (what is none '
+                'of them has no weight: negative_weight)'
+            )
         positive = logits.new_ones(1) if self.class_weight is None else logits.new_tensor(self.class_weight)
         weights = torch.where(target > 0, positive.view(-1, 1, 1), self.negative_weight) * known
         entropy = F.binary_cross_entropy_with_logits(logits, target, weights, reduction='sum')

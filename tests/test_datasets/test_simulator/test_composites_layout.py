@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from mmsits.datasets import EuroCropMapDataset, ISRCDataset
+from mmsits.datasets.crop_calendar import read_calendar
+from mmsits.datasets.cropmapping import EUCROPMAP_CODES
 from mmsits.datasets.simulator import RegionConfig, season_of, simulate_region, write_eurocropmap, write_isrc
 from mmsits.datasets.simulator.composites_layout import EUCROPMAP_OF_CROP, ISRC_CLASSES, ISRC_OF_CROP
 from mmsits.datasets.transforms import PackSeriesInputs
@@ -49,6 +51,12 @@ def test_europe_is_read_as_it_was_written(tmp_path: Path) -> None:
             assert 0 <= seen.min() <= seen.max() < 1
             found |= set(np.unique(sample['targets'].numpy()).tolist())
     assert {classes.index(name) for name in ('common wheat', 'maize') if 211 in codes} <= found
+    # The calendar knows the harvest of each simulated class, in the province that the samples name.
+    calendar, province = read_calendar(root / 'calendar.csv'), parts['test'].get_data_info(0)['province']
+    names = {classes[EUCROPMAP_CODES.index(code)] for code in codes} - {'grasslands'}
+    assert names
+    for name in names:
+        assert any(calendar.season(season, province) for season in calendar.seasons_of(name))
 
 
 def test_iran_is_marked_in_training_and_known_in_testing(tmp_path: Path) -> None:

@@ -37,8 +37,33 @@ def test_long_before_the_harvest_nothing_is_known():
     assert not any(entry.any() for entry in known(results).values())
 
 
+def test_a_composite_is_there_on_the_day_that_the_sample_names():
+    sample = dated(coordinate_sample(), 60)
+    series = sample['inputs']['s2']
+    first = int(series.days[0])
+    # Of eight files, the first was left out before; each is there on its own day.
+    told = [0, *range(first + 1, first + 1 + len(series.days))]
+    sample |= dict(known_days={'s2': told}, date_index={**sample['date_index'], 's2': np.arange(1, len(told))})
+    found = known(HideDaysBeforeHarvest(57)(sample))
+    assert np.array_equal(found['s2'], np.array(told[1:]) <= first + 3)
+    # The others are there on their date, and so are all where a lag is given.
+    assert np.array_equal(
+        found['s1'], known(coordinate_sample())['s1'] & (coordinate_sample()['inputs']['s1'].days <= first + 3)
+    )
+
+
+def test_a_harvest_of_another_year_is_refused():
+    last = max(int(series.days.max()) for series in coordinate_sample()['inputs'].values())
+    near, far = (day_to_date(last + days).isoformat() for days in (366, 367))
+    HideDaysBeforeHarvest(0)({**coordinate_sample(), 'harvest_date': near})
+    with pytest.raises(DataError, match=f'more than a year before the harvest of {far}'):
+        HideDaysBeforeHarvest(0)({**coordinate_sample(), 'harvest_date': far})
+
+
 def test_the_calendar_goes_by_province_and_a_gap_is_named():
-    day = {'Fars': '2300-01-01', '': '1971-01-01'}
+    last = max(int(series.days.max()) for series in coordinate_sample()['inputs'].values())
+    later = day_to_date(last + 30).isoformat()
+    day = {'Fars': later, '': '1971-01-01'}
     there = HideDaysBeforeHarvest(0, day)({**coordinate_sample(), 'province': 'FARS '})
     assert any(entry.any() for entry in known(there).values())
     nowhere = HideDaysBeforeHarvest(0, day)(coordinate_sample())

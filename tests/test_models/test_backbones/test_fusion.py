@@ -125,6 +125,58 @@ def test_by_days_a_missing_month_shifts_no_other() -> None:
     assert not torch.allclose(by_order, found, atol=1e-3)
 
 
+LEVELS_OF_ONE_AND_FOUR_PIXELS = dict(
+    type='SLGT2Net',
+    embed_dims=(24, 48),
+    depths=(1, 1),
+    num_heads=(3, 6),
+    window_sizes=((7, 7, 7), (7, 7, 7)),
+    window_lengths=((2, 2, 2), (1, 1, 1)),
+    length=4,
+)
+
+
+@pytest.mark.parametrize(
+    ('stream', 'fusion'),
+    [
+        (LEVELS_OF_ONE_AND_FOUR_PIXELS, 'mid'),
+        (dict(type='TSViT', num_classes=3, dim=8, temporal_depth=1, spatial_depth=1), 'late'),
+        (dict(type='PixelSetBackbone', encoder=dict(type='LTAE')), 'late'),
+    ],
+    ids=lambda part: part['type'] if isinstance(part, dict) else part,
+)
+@torch.no_grad()
+def test_maps_are_as_large_without_any_sample_of_the_first_sensor(stream: dict[str, Any], fusion: Any) -> None:
+    """Whatever the levels of the backbones are; a sample gives the same alone as among others that have the sensor."""
+    torch.manual_seed(0)
+    network = FusionBackbone({'s1': dict(stream, in_channels=2), 's2': dict(stream, in_channels=3)}, fusion).eval()
+    s1, s2 = without(series(2), 0), series(3)
+    alone = network({'s1': ImageSeries(*(part[:1] for part in s1)), 's2': ImageSeries(*(part[:1] for part in s2))})
+    for found, expected in zip(alone, network({'s1': s1, 's2': s2}), strict=True):
+        torch.testing.assert_close(found, expected[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_looking_up_the_size_of_absent_maps_leaves_no_trace() -> None:
+    torch.manual_seed(0)
+    network = SiameseUNet3D(width=4).train()
+    network.streams['s1'].unet.bottleneck.eval()
+    before = {name: value.clone() for name, value in network.streams['s1'].state_dict().items()}
+    s1 = series(2)
+    network({'s1': s1._replace(valid=torch.zeros_like(s1.valid)), 's2': series(10)})
+    assert all(value.equal(before[name]) for name, value in network.streams['s1'].state_dict().items())
+    assert not network.streams['s1'].unet.bottleneck.training
+    assert network.streams['s1'].collapse.training
+
+
+def test_several_sensors_of_parcels_give_one_vector() -> None:
+    parcels = dict(type='PixelSetBackbone', encoder=dict(type='LTAE'))
+    network = FusionBackbone({'s1': dict(parcels, in_channels=2), 's2': dict(parcels, in_channels=3)})
+    assert network.pools_space
+    assert not SiameseUNet3D(width=4).pools_space
+    with pytest.raises(ValueError, match=r"\['s1'\] give one vector"):
+        FusionBackbone({'s1': dict(parcels, in_channels=2), 's2': dict(UTAE, in_channels=3)})
+
+
 def test_dropped_sensors_are_seen_as_missing_and_never_all_of_them() -> None:
     torch.manual_seed(0)
     network = SiameseUNet3D(width=4, sensor_dropout=0.9)

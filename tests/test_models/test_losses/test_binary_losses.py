@@ -151,6 +151,8 @@ def test_without_an_estimate_a_step_makes_positives_surer_and_negatives_lower(ca
         (lambda: BinaryFocalLoss(gamma=-1), 'gamma'),
         (lambda: MaskedBinaryLoss(negative_weight=-1), 'negative'),
         (lambda: PositiveUnlabelledLoss(prior=[0.1, 0.2])(*batch()), '2 shares'),
+        (lambda: MaskedBinaryLoss(class_weight=[2.0])(*batch()), '1 weights were given for 3 crops'),
+        (lambda: MaskedBinaryLoss(class_weight=[1.0] * 4)(*batch()), '4 weights were given for 3 crops'),
         (lambda: MaskedBinaryLoss()(batch()[0], torch.zeros(2, 8, 8).long()), 'MultiLabelHead'),
     ],
 )
