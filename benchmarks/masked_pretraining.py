@@ -143,12 +143,12 @@ def run(task: Task, iterations: int | None, pretraining_iterations: int | None, 
 
 
 def _forest(cfg: Config, seed: int) -> Mapping[str, float]:
-    """Random forest on the labelled pixels (at most `FOREST_PIXELS`), each series interpolated to every tenth day."""
+    """Random forest on the labelled pixels (at most `FOREST_PIXELS`), each series interpolated to every 15th day."""
     train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
     fitted, test = build_dataset(pixel_baselines.fitted_dataset(train, test)), build_dataset(test)
     for part in (fitted, test):
         part.full_init()
-    grid = pixel_baselines.season_grid(test, 10)
+    grid = pixel_baselines.season_grid(fitted)
     tables = [pixel_baselines.pixel_table(fitted, grid, FOREST_PIXELS, seed), pixel_baselines.pixel_table(test, grid)]
     matrix = pixel_baselines.classifier_confusion(
         pixel_baselines.random_forest(300, seed, 1), *tables, len(test.metainfo['classes'])

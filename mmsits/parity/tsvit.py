@@ -180,7 +180,7 @@ def _rates(arguments: dict[str, Any]) -> np.ndarray:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], arguments['lr_base'])
     scheduler = WarmupCosineLR(
         optimizer,
-        total=arguments['epochs'] * steps,
+        end=arguments['epochs'] * steps,
         warmup=arguments['warmup_epochs'] * steps,
         start_value=arguments['lr_start'],
         eta_min=arguments['lr_min'],
