@@ -85,7 +85,7 @@ class SeriesCheckpointHook(CheckpointHook):
 
     def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
         """Note that this iteration was validated; keep the checkpoint if it is the best."""
-        runner.message_hub.update_info('validated_iter', runner.iter)
+        runner.message_hub.update_info('last_validation', runner.iter)
         super().after_val_epoch(runner, metrics)
 
     def _owes_validation(self, runner: Any) -> bool:
@@ -93,7 +93,7 @@ class SeriesCheckpointHook(CheckpointHook):
         if runner.val_loop is None or not isinstance(loop, IterBasedTrainLoop) or loop.iter < max(loop.val_begin, 1):
             return False
         due = loop.iter % loop.val_interval == 0 or loop.iter == loop.max_iters
-        return due and runner.message_hub.get_info('validated_iter') != loop.iter
+        return due and runner.message_hub.get_info('last_validation') != loop.iter
 
     def _locate_best(self) -> None:
         # What the message hub knows are names in out_dir; mmengine works with paths.
