@@ -61,7 +61,10 @@ def curve(folder, crop):
 
 def test_scores_change_when_images_are_hidden_and_not_before(network, tmp_path, monkeypatch):
     # The last composite is complete 30 days before the harvest, and dated 46 days before it.
-    run(monkeypatch, before_harvest, *network, '--out', tmp_path, '--days', 0, 30, 31, '--crops', 'maize', 'rye')
+    days = ('--out', tmp_path, '--days', 0, 30, 31)
+    # What the training began from is not there any more.
+    gone = ('--cfg-options', 'load_from=nowhere.pth')
+    run(monkeypatch, before_harvest, *network, *days, '--crops', 'maize', 'rye', *gone)
     maize = curve(tmp_path, 'maize')
     assert maize[0] == maize[30] != maize[31]
     assert set(curve(tmp_path, 'rye').values()) == {''}  # nothing of it there

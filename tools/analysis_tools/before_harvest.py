@@ -282,6 +282,8 @@ def main(options: argparse.Namespace) -> None:
         raise ConfigError('--province goes with --calendar')
     with building():
         cfg = load_config(options.config, options.cfg_options)
+        # What the training began from need not be there any more.
+        cfg.load_from = options.checkpoint
         prepare_config(cfg)
         model = init_model(cfg, options.checkpoint, options.device)
         dataset = Runner.build_dataloader(copy.deepcopy(cfg.test_dataloader), seed=0).dataset
