@@ -22,7 +22,8 @@ class EpochCountedTrainLoop(IterBasedTrainLoop):
         runner: of mmengine.
         dataloader: of the training data, or its config.
         max_epochs: length of the training.
-        max_iters: end after so many iterations if that is earlier, as for a trial; schedules stay those of the whole.
+        max_iters: end after so many iterations if that is earlier, as for a trial; schedules that count epochs stay
+            those of the whole.
         **kwargs: as in mmengine's `IterBasedTrainLoop`: val_interval (in iterations), …
 
     Raises:

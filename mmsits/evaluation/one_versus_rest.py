@@ -227,8 +227,8 @@ class OneVersusRestMetric(BaseMetric):
             data_samples: what the segmentor returns in mode 'predict'.
 
         Raises:
-            ValueError: if the batch has no labels, does not say what crop its samples are about, or was predicted
-                without numbers; if `crops` names others than there are.
+            ValueError: if the batch has no labels, does not say which one crop each of its samples is about, or was
+                predicted without numbers; if `crops` names others than there are.
         """
         for sample in data_samples:
             if sample.get('targets') is None:
@@ -247,10 +247,12 @@ class OneVersusRestMetric(BaseMetric):
         names = self._names(truth.shape[1])
         for index, meta in enumerate(metas):
             crop = meta.get('crop')
-            if crop is None:
+            if crop not in names:
                 raise ValueError(
-                    'own_samples: the samples do not say what crop they are about: take a dataset that does '
-                    "(ISRCDataset), and have 'crop' in the meta_keys of PackSeriesInputs in the test pipeline"
+                    'own_samples: '
+                    + (f'a sample is about {crop!r}, none of {names}' if crop else 'samples do not say their crop')
+                    + ": take a dataset each of whose samples is about one crop (ISRCDataset without 'all_crops'), and "
+                    "have 'crop' in the meta_keys of PackSeriesInputs in the test pipeline"
                 )
             for number, name in enumerate(names):
                 if name != crop:

@@ -108,6 +108,18 @@ def test_fine_tuning_keeps_the_streams_and_teaches_the_new_head_faster() -> None
         assert rates[id(parameter)] == pytest.approx(1e-5 if name.startswith('backbone') else 1e-4)
 
 
+def test_published_numbers_of_epochs_are_counted_by_the_data() -> None:
+    for name, epochs in dict(eurocropmap=11, isrc=5).items():
+        cfg = load_config(FOLDER / f'siamese-unet3d_{epochs}e_{name}.py', dict(load_from=None))
+        assert (cfg.train_cfg.type, cfg.train_cfg.max_epochs) == ('EpochCountedTrainLoop', epochs)
+        # An epoch is that of the published training: patches with a crop alone, whole batches of 16.
+        assert (cfg.train_dataloader.sampler.type, cfg.train_dataloader.sampler.get('empty_share', 0)) == (
+            'AnnotatedSampler',
+            0,
+        )
+        assert (cfg.train_dataloader.batch_size, cfg.train_dataloader.drop_last) == (16, True)
+
+
 @pytest.mark.parametrize('name', FUSIONS)
 @torch.no_grad()
 def test_u_tae_of_several_sensors_answers_without_one_of_them(name: str) -> None:

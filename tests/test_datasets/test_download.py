@@ -33,6 +33,7 @@ from mmsits.datasets.download import (  # noqa: E402
     is_complete,
     tiles_of,
 )
+from mmsits.datasets.download.catalogue import _scaling  # noqa: E402
 from mmsits.datasets.download.composites import S2_BANDS, read_band, stored_offset  # noqa: E402
 from mmsits.datasets.errors import DataError  # noqa: E402
 from mmsits.datasets.monthly_composites import read_harvest_dates  # noqa: E402
@@ -184,6 +185,21 @@ NEW, OLD = datetime.date(2022, 6, 1), datetime.date(2021, 6, 1)
 def test_the_offset_of_stored_numbers_is_what_catalogues_tell(date, properties, scaling, expected):
     scalings = {} if scaling is None else {'red': scaling}
     assert stored_offset(Scene('a', date, PLACE, {'red': ''}, properties, scalings), 'red') == expected
+
+
+@pytest.mark.parametrize(
+    ('fields', 'expected'),
+    [
+        ({'raster:bands': [dict(data_type='uint16', scale=1.0, offset=0.0)]}, None),  # rio-stac, of files without any
+        ({'bands': [{'raster:scale': 1, 'raster:offset': 0}]}, None),
+        ({'raster:bands': [dict(data_type='float32', scale=1.0, offset=0.0)]}, (1, 0)),  # reflectances
+        ({'data_type': 'float32', 'raster:scale': 1, 'raster:offset': 0}, (1, 0)),
+        ({'raster:bands': [dict(data_type='uint16', scale=1e-4, offset=-0.1)]}, (1e-4, -0.1)),
+        ({'raster:bands': [dict(scale=1e-4)]}, None),
+    ],
+)
+def test_a_scale_of_one_says_nothing_of_integers(fields, expected):
+    assert _scaling(fields) == expected
 
 
 def test_an_offset_that_nobody_tells_is_asked_for(tmp_path):

@@ -115,9 +115,16 @@ def test_a_crop_is_scored_on_its_own_samples_if_asked_for():
     first = evaluated(OneVersusRestMetric(0.5), alone)
     assert own['F1/pea'] == first['F1/pea']
     assert math.isnan(own['F1/other'])
-    nameless = {**one, 'metas': [SampleMeta(), SampleMeta()]}
-    with pytest.raises(ValueError, match='meta_keys'):
-        evaluated(OneVersusRestMetric(0.5, own_samples=True), nameless)
+    # Patches of all crops, or of none in particular, would be left out of all scores without a word.
+    for metas, words in (
+        ((SampleMeta(), SampleMeta()), 'do not say.*meta_keys'),
+        *(
+            ((SampleMeta(crop='pea'), SampleMeta(crop=name)), words)
+            for name, words in (('all_crops', "about 'all_crops', none of.*pea"), ('', 'do not say'))
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            evaluated(OneVersusRestMetric(0.5, own_samples=True), {**one, 'metas': metas})
 
 
 def test_mistakes_are_named():

@@ -119,6 +119,7 @@ def test_mistakes_are_sentences_and_leave_nothing(sources, tmp_path, monkeypatch
     for arguments, status, words in (
         ((fields, out, '--calendar', sources / 'calendar.csv'), 2, 'give --provinces too'),
         ((fields, out, '--assume-crs', 'EPSG:99999'), 2, "no coordinate reference system 'EPSG:99999'"),
+        ((fields, out, '--assume-crs', 'utm'), 2, "no coordinate reference system 'utm'"),
         ((fields, out, '--splits', 'train'), 2, 'takes NAME=VALUE'),
         ((fields, out, '--splits', 'train=0.5'), 1, 'sum up to 1'),
         ((fields, out, *dated(sources), '--seasons', 'wheat=Pea_Early'), 2, "no fields of ['wheat']"),

@@ -70,14 +70,19 @@ PUBLISHED = dict(
 
 
 def known_crs(text: str) -> str:
-    """A coordinate reference system that there is, or 'utm'."""
+    """A coordinate reference system that there is."""
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
     try:
-        return text if text == 'utm' else CRS.from_user_input(text).to_string()
+        return CRS.from_user_input(text).to_string()
     except CRSError as error:
         raise argparse.ArgumentTypeError(f'there is no coordinate reference system {text!r}') from error
+
+
+def known_crs_or_utm(text: str) -> str:
+    """A coordinate reference system that there is, or 'utm', each region's own zone."""
+    return text if text == 'utm' else known_crs(text)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -100,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
     add('--distance', type=float, default=2000.0, help='metres between fields of a region (default: %(default)s)')
     add(
         '--crs',
-        type=known_crs,
+        type=known_crs_or_utm,
         default='utm',
         help="'utm', each region in its zone, or one CRS for all (default: %(default)s)",
     )

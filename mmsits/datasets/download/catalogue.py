@@ -154,15 +154,24 @@ def _footprint(item: Any) -> Any:
 
 
 def _scaling(fields: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Scale and offset of an asset's first band, as STAC's raster extension writes them in versions 1 and 2."""
-    bands = fields.get('raster:bands') or [{}]
-    found = [bands[0].get('scale'), bands[0].get('offset')]
+    """Scale and offset of an asset's first band, as STAC's raster extension writes them in versions 1 and 2.
+
+    1 and 0 are what tools such as rio-stac write of files that name none, so they tell nothing of numbers that are not
+    stored as fractions.
+    """
+    older = (fields.get('raster:bands') or [{}])[0]
     newer = (fields.get('bands') or [{}])[0]
+    found = [older.get('scale'), older.get('offset')]
     for index, name in enumerate(('raster:scale', 'raster:offset')):
         found[index] = fields.get(name, newer.get(name, found[index]))
     scale, offset = found
     # One without the other leaves open whether the other is none or was not thought of.
-    return None if scale is None or offset is None else (float(scale), float(offset))
+    if scale is None or offset is None:
+        return None
+    held = str(fields.get('data_type', newer.get('data_type', older.get('data_type', ''))))
+    if (scale, offset) == (1, 0) and not held.startswith('float'):
+        return None
+    return float(scale), float(offset)
 
 
 def _module(name: str, wanted_for: str) -> Any:

@@ -53,7 +53,8 @@ class HideDaysBeforeHarvest(BaseTransform):
         """Hide what came later.
 
         Raises:
-            DataError: if the harvest of the sample is not known, or no image was taken in the year before it.
+            DataError: if the harvest of the sample is not known, its last image was taken more than a year before it,
+                or dates were made anew, of which nobody knows when they were there.
         """
         harvest = self._harvest(results)
         self._refuse_other_years(results, harvest)
@@ -72,6 +73,12 @@ class HideDaysBeforeHarvest(BaseTransform):
         # A sensor that the sample lacks has a date that no file has.
         if told is None or not np.asarray(series.valid).any():
             return days
+        if sensor not in results.get('date_index', {}):
+            raise DataError(
+                f'the dates of {sensor} are not those of its images any more, so when they were there is not known',
+                sample_id=results.get('sample_id'),
+                hint='Put HideDaysBeforeHarvest in front of what interpolates or composes dates.',
+            )
         return np.asarray(told, np.int64)[results['date_index'][sensor]]
 
     def _refuse_other_years(self, results: dict, harvest: int) -> None:

@@ -383,8 +383,9 @@ def days_until(date: str, season_start: int) -> int:
     """
     month, day = (int(part) for part in date.split('-'))
     start = datetime.date(1970, 1, 1) + datetime.timedelta(days=int(season_start))
-    ends = (datetime.date(year, month, 1) + datetime.timedelta(days=day - 1) for year in (start.year, start.year + 1))
-    return next((end - start).days for end in ends if end >= start)
+    # By its name, not by the date: 29 February of a year without one is not the first day of a season from 1 March on.
+    year = start.year + ((month, day) < (start.month, start.day))
+    return (datetime.date(year, month, 1) + datetime.timedelta(days=day - 1) - start).days
 
 
 @TRANSFORMS.register_module()

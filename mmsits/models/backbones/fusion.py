@@ -157,7 +157,9 @@ class FusionBackbone(BaseModule):
             modes = {module: module.training for module in stream.modules()}
             stream.eval()  # The sample that does not exist must leave no trace in batch norms.
             try:
-                self._sizes[key] = [(m.shape[-2], m.shape[-1]) for m in stream({sensor: one})]
+                # Behind its maps a backbone may give other things, as STCLN gives features of single dates.
+                maps = stream({sensor: one})[: len(self._stream_widths()[sensor])]
+                self._sizes[key] = [(m.shape[-2], m.shape[-1]) for m in maps]
             finally:
                 for module, mode in modes.items():
                     module.training = mode

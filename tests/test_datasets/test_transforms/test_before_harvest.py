@@ -52,6 +52,14 @@ def test_a_composite_is_there_on_the_day_that_the_sample_names():
     )
 
 
+def test_dates_made_anew_are_refused_where_the_sample_names_days():
+    sample = dated(coordinate_sample(), 60) | dict(known_days={'s2': [0, 1]})
+    del sample['date_index']['s2']
+    with pytest.raises(DataError, match=r'dates of s2.*in front of what interpolates'):
+        HideDaysBeforeHarvest(57)(sample)
+    assert known(HideDaysBeforeHarvest(57, lag=0)(sample))['s2'].any()
+
+
 def test_a_harvest_of_another_year_is_refused():
     last = max(int(series.days.max()) for series in coordinate_sample()['inputs'].values())
     near, far = (day_to_date(last + days).isoformat() for days in (366, 367))

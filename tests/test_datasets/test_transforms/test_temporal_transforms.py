@@ -7,6 +7,7 @@ import pytest
 
 from mmsits.datasets import DataError
 from mmsits.datasets.transforms import CropDays, DropDates, SampleDates, SelectDate, ShiftDays
+from mmsits.datasets.transforms.temporal import days_until
 from mmsits.structures import ImageSeries
 from tests.helpers.samples import coordinate_sample
 
@@ -87,6 +88,15 @@ def test_crop_days_until_a_date_of_each_samples_own_season(year, season_start):
         last = CropDays(until=date)(sample)['inputs']['s2'].days[-1]
         assert str(np.datetime64(int(last), 'D'))[5:] == date
         assert last - sample['season_start'] < 366
+
+
+@pytest.mark.parametrize(
+    ('season_start', 'last'), [('2018-03-01', '2019-03-01'), ('2019-03-01', '2020-02-29'), ('2020-03-01', '2021-03-01')]
+)
+def test_the_29th_of_february_is_at_the_end_of_seasons_from_march_on(season_start, last):
+    start = int(np.datetime64(season_start, 'D').astype(int))
+    assert str(np.datetime64(start + days_until('02-29', start), 'D')) == last
+    assert days_until('03-01', start) == 0
 
 
 def test_crop_days_cuts_parcels_of_several_years_at_their_own_date():

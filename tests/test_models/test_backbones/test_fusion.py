@@ -142,6 +142,8 @@ LEVELS_OF_ONE_AND_FOUR_PIXELS = dict(
         (LEVELS_OF_ONE_AND_FOUR_PIXELS, 'mid'),
         (dict(type='TSViT', num_classes=3, dim=8, temporal_depth=1, spatial_depth=1), 'late'),
         (dict(type='PixelSetBackbone', encoder=dict(type='LTAE')), 'late'),
+        # Not only maps, but features of single dates behind them.
+        (dict(type='STCLN', widths=(8, 16), num_layers=1, num_heads=2, norm_groups=4, day_repeats=2), 'late'),
     ],
     ids=lambda part: part['type'] if isinstance(part, dict) else part,
 )
