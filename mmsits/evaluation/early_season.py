@@ -28,7 +28,8 @@ def days_into_season(date: str | int, season_start: str) -> int:
     Args:
         date: a number of days (90: the first 90 days of the season), 'MM-DD' (the first such day from the season start
             on), or 'YYYY-MM-DD' where the season start is one too.
-        season_start: 'MM-DD' or 'YYYY-MM-DD'.
+        season_start: 'MM-DD', 'YYYY-MM-DD', or in words where it is another date for each sample: then only numbers of
+            days mean something.
 
     Returns:
         Days from the season start to the day behind the date, what `CropDays(end=…)` takes. Where the season starts in
@@ -39,6 +40,8 @@ def days_into_season(date: str | int, season_start: str) -> int:
     """
     if _is_number(date):
         return int(date)
+    if not _is_date(season_start):
+        raise ValueError(f'days of these samples count from {season_start}: give numbers of days instead of {date}')
     fixed = len(season_start) == 10
     if len(str(date)) == 10 and not fixed:
         raise ValueError(f'the season starts on {season_start} of every year: give {str(date)[5:]} instead of {date}')
@@ -74,13 +77,24 @@ def last_date(date: str | int, season_start: str) -> int | str:
 
 
 def date_of(end: int, season_start: str) -> str:
-    """The last date of a series that ends before so many days since the season start, 'MM-DD' (or as the start is)."""
+    """The last date of a series that ends before so many days since the season start, 'MM-DD' (or as the start is);
+    'day N' where the season starts on another date for each sample."""
+    if not _is_date(season_start):
+        return f'day {end}'
     fixed = len(season_start) == 10
     return (_nominal_start(season_start) + datetime.timedelta(days=end - 1)).isoformat()[0 if fixed else 5 :]
 
 
 def _is_number(date: str | int) -> bool:
     return isinstance(date, int) or date.isdigit()
+
+
+def _is_date(season_start: str) -> bool:
+    try:
+        _nominal_start(season_start)
+    except ValueError:
+        return False
+    return True
 
 
 def _nominal_start(season_start: str) -> datetime.date:

@@ -25,6 +25,12 @@ def test_dates_count_from_the_season_start(date: str | int, start: str, days: in
         assert date_of(days, start).endswith(date)
 
 
+def test_a_season_without_a_date_is_cut_by_its_days() -> None:
+    start = 'seven months before the harvest'
+    assert days_into_season('92', start) == last_date(92, start) == 92
+    assert date_of(92, start) == 'day 92'
+
+
 def test_dates_of_every_year_stay_dates() -> None:
     assert last_date('07-01', '01-01') == '07-01'
     assert last_date('182', '01-01') == 182
@@ -38,6 +44,7 @@ def test_dates_of_every_year_stay_dates() -> None:
         ('02-30', '01-01', 'not a date'),
         ('2019-03-01', '01-01', 'give 03-01'),
         ('2018-01-01', '2018-09-01', 'before the'),
+        ('04-01', 'seven months before the harvest', 'give numbers of days'),
     ],
 )
 def test_other_dates_are_refused(date: str, start: str, words: str) -> None:
