@@ -25,14 +25,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 from mmseg.registry import DATASETS
 
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis.domains import load_network
 from mmsits.apis.shifts import estimate_shift
-from mmsits.engine import load_config, prepare_config
+from mmsits.engine import load_config
 from mmsits.engine.files import write_atomically
+from mmsits.engine.studies import study_runner
 from mmsits.evaluation import confusion_matrix, scores
 from mmsits.models.adaptation.class_shares import estimate_shares
 from mmsits.models.adaptation.shift_scores import judge_shift, score_shifts
@@ -163,17 +163,13 @@ class Study:
 
     def _train(self, method: str) -> dict[str, Any]:
         cfg = self._config(method)
-        cfg.log_level = 'WARNING'
-        cfg.experiment_name = f'{self.classes}_{method}_{self.seed}_{time.time_ns()}'
-        cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
         options = TRAINED[method]
         if options.start is not None:
             cfg.load_from = str(self.weights(options.start))
         if options.common:
             _cut_season(cfg)
         cfg.merge_from_dict(options.options)
-        prepare_config(cfg, work_dir=str(self.work_dir(method)), seed=self.seed)
-        runner = Runner.from_cfg(cfg)
+        runner = study_runner(cfg, self.work_dir(method), self.seed)
         runner.train()
         content = self._test(runner.model, cfg.test_dataloader.dataset)
         for hook in runner.hooks:

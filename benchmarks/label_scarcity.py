@@ -31,14 +31,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis.domains import TrainedNetwork
 from mmsits.apis.parcel_tables import predict_parcels
 from mmsits.datasets.inspection import build_dataset
-from mmsits.engine import load_config, prepare_config
+from mmsits.engine import load_config
 from mmsits.engine.files import write_atomically
+from mmsits.engine.studies import study_runner, train_once
 from mmsits.evaluation import confusion_matrix, pixel_baselines, scores
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -125,14 +125,10 @@ def _shortened(cfg: Config, iterations: int | None, lengths: Lengths, pipeline: 
 
 def train(cfg: Config, name: str, seed: int, folder: Path) -> Any:
     """Run a training without a test; returns the runner."""
-    cfg.log_level = 'WARNING'
-    cfg.experiment_name = f'{name}_{time.time_ns()}'
-    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
     cfg.default_hooks.dataset_contract.data_card = False
     cfg.default_hooks.pop('prediction_drawing', None)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    prepare_config(cfg, work_dir=str(folder / 'runs' / name), seed=seed)
-    runner = Runner.from_cfg(cfg)
+    runner = study_runner(cfg, folder / 'runs' / name, seed)
     runner.train()
     return runner
 
@@ -142,12 +138,7 @@ def pretrain(data: str, seed: int, lengths: Lengths, folder: Path) -> Path:
     name = f'{data}_pretraining_seed{seed}'
     cfg = pretraining_config(data, lengths)
     path = folder / 'runs' / name / f'iter_{cfg.train_cfg.max_iters}.pth'
-    done = path.with_suffix('.done')
-    if not done.is_file():
-        started = time.perf_counter()
-        train(cfg, name, seed, folder)
-        write_atomically(done, f'{time.perf_counter() - started:.0f} s\n'.encode())
-        print(f'{name}: {(time.perf_counter() - started) / 60:.1f} min', flush=True)
+    train_once(path, lambda: train(cfg, name, seed, folder))
     return path
 
 

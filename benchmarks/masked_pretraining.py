@@ -34,8 +34,9 @@ from mmengine.runner import Runner
 
 import mmsits  # noqa: F401 (registers everything)
 from mmsits.datasets.inspection import build_dataset
-from mmsits.engine import load_config, prepare_config
+from mmsits.engine import load_config
 from mmsits.engine.files import write_atomically
+from mmsits.engine.studies import study_runner, train_once
 from mmsits.evaluation import pixel_baselines, scores
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'stcln'
@@ -98,13 +99,9 @@ def _shortened(cfg: Config, iterations: int | None) -> Config:
 
 def runner_of(cfg: Config, name: str, seed: int, folder: Path) -> Runner:
     """A quiet runner, in a folder of its own."""
-    cfg.log_level = 'WARNING'
-    cfg.experiment_name = f'{name}_{time.time_ns()}'
-    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
     cfg.default_hooks.dataset_contract.data_card = False
     cfg.default_hooks.pop('prediction_drawing', None)
-    prepare_config(cfg, work_dir=str(folder / 'runs' / name), seed=seed)
-    return Runner.from_cfg(cfg)
+    return study_runner(cfg, folder / 'runs' / name, seed)
 
 
 def pretrain(task: Task, iterations: int | None, folder: Path) -> Path:
@@ -112,13 +109,7 @@ def pretrain(task: Task, iterations: int | None, folder: Path) -> Path:
     name = f'{task.data}_pretraining_seed{task.seed}'
     cfg = pretraining_config(task.data, iterations)
     path = folder / 'runs' / name / f'iter_{cfg.train_cfg.max_iters}.pth'
-    # The checkpoint is written in the last step; the run is over after it.
-    done = path.with_suffix('.done')
-    if not done.is_file():
-        started = time.perf_counter()
-        runner_of(cfg, name, task.seed, folder).train()
-        write_atomically(done, f'{time.perf_counter() - started:.0f} s\n'.encode())
-        print(f'{name}: {(time.perf_counter() - started) / 60:.1f} min', flush=True)
+    train_once(path, lambda: runner_of(cfg, name, task.seed, folder).train())
     return path
 
 

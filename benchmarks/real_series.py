@@ -33,8 +33,9 @@ import mmsits  # noqa: F401 (registers everything)
 from mmsits.apis.domains import TrainedNetwork
 from mmsits.apis.parcel_tables import predict_parcels
 from mmsits.datasets.inspection import build_dataset
-from mmsits.engine import load_config, prepare_config
+from mmsits.engine import load_config
 from mmsits.engine.files import write_atomically
+from mmsits.engine.studies import study_runner, train_once
 from mmsits.evaluation import confusion_matrix, pixel_baselines, scores
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -155,12 +156,7 @@ def pretrain(task: Task, folder: Path, options: Mapping[str, Any] | None = None)
     part = 'test' if task.fold is None else f'fold{task.fold}'
     name = f'pretraining_{"+".join(union_of(task.table))}_{part}_seed{task.seed}'
     path = folder / 'runs' / name / f'iter_{PRETRAINING_ITERATIONS}.pth'
-    done = path.with_suffix('.done')
-    if not done.is_file():
-        started = time.perf_counter()
-        _train(pretraining_config(task, options), name, task.seed, folder)
-        write_atomically(done, f'{time.perf_counter() - started:.0f} s\n'.encode())
-        print(f'{name}: {(time.perf_counter() - started) / 60:.1f} min', flush=True)
+    train_once(path, lambda: _train(pretraining_config(task, options), name, task.seed, folder))
     return path
 
 
@@ -255,14 +251,10 @@ def _network(task: Task, cfg: Config, train: Any, test: Any, folder: Path) -> np
 
 
 def _train(cfg: Config, name: str, seed: int, folder: Path) -> Runner:
-    cfg.log_level = 'WARNING'
-    cfg.experiment_name = f'{name}_{time.time_ns()}'
-    cfg.visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')], name=cfg.experiment_name)
     cfg.default_hooks.dataset_contract.data_card = False
-    prepare_config(cfg, work_dir=str(folder / 'runs' / name), seed=seed)
     # The runner scores nothing: the datasets of a fold are made here.
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    runner = Runner.from_cfg(cfg)
+    runner = study_runner(cfg, folder / 'runs' / name, seed)
     runner.train()
     return runner
 
